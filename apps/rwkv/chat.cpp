@@ -1,0 +1,4 @@
+#include "shared.h"
+namespace command {
+int chat(const Options&) { throw Failure("chat is being written"); }
+}

@@ -1,0 +1,57 @@
+// What the command line says. One struct for all subcommands, so that main.cpp alone parses.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace command {
+
+struct SamplingOptions {  // what differs from the preset
+  std::string preset;
+  std::optional<float> temperature, top_p, min_p, typical_p, top_n_sigma, xtc_probability, xtc_threshold;
+  std::optional<float> presence_penalty, frequency_penalty, penalty_decay, repeat_penalty;
+  std::optional<float> mirostat_tau, mirostat_eta, dry_multiplier, dry_base;
+  std::optional<int32_t> top_k, mirostat, repeat_last_n, dry_allowed_length, dry_penalty_last_n;
+  std::optional<uint64_t> seed;
+  std::string penalty_mode;               // "rwkv", "ai00", "openai"
+  bool temperature_first = false;
+  std::vector<std::string> logit_bias;    // "TOKEN_ID+1.5"
+};
+
+struct Options {
+  std::string model;
+  std::string device, isa, tokenizer;
+  uint32_t n_thread = 0;
+  float v5_norm_eps = 0;
+  bool quiet = false, verbose = false;
+  bool exact = true;  // nothing on the CPU differs from it today
+
+  std::string prompt, file, system_prompt;
+  bool escape = true, special = false;
+  int64_t n_predict = 256;
+  bool ignore_end = false;
+  std::vector<std::string> reverse_prompts;
+  std::string state_in, state_out, init_state;
+  SamplingOptions sampling;
+
+  bool conversation = false, no_conversation = false;
+  std::string chat_template, think;
+  bool no_color = false, single_turn = false;
+
+  bool json = false, ids = false;        // info, tokenize
+  std::string text;
+
+  std::string tokens, out;               // logits
+  bool all = false;
+  size_t chunk = 0;
+};
+
+int run(const Options& options);
+int chat(const Options& options);
+int info(const Options& options);
+int tokenize(const Options& options);
+int logits(const Options& options);
+
+}  // namespace command

@@ -1,0 +1,68 @@
+// rwkv run: completes a text.
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "shared.h"
+
+namespace command {
+namespace {
+
+// The text goes on until the model ends it, a stop string comes, -n is reached or Ctrl-C is pressed.
+void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Sampler& sampler,
+              const std::vector<float>& logits, Timings& timings) {
+  auto o = rwkv_api::options<rwkv_generation_options>();
+  std::vector<const char*> stops;
+  for (const std::string& stop : options.reverse_prompts) stops.push_back(stop.c_str());
+  o.max_token = options.n_predict < 0 ? 0 : static_cast<uint64_t>(options.n_predict);
+  o.stops = stops.data();
+  o.n_stop = stops.size();
+  o.ignore_end = options.ignore_end;
+  const bool terminal = is_terminal(STDOUT_FILENO);
+  rwkv_api::Generation generation(session, sampler, o, logits);
+  const Stopwatch watch;
+  for (rwkv_finish finish = RWKV_FINISH_NOT; finish == RWKV_FINISH_NOT;) {
+    if (interrupted) {
+      print(generation.stop(), terminal);
+      break;
+    }
+    const auto piece = generation.next();
+    print(piece.text, terminal);
+    finish = piece.finish;
+  }
+  timings.decode_s = watch.seconds();
+  timings.n_decode = generation.n_token();
+  if (terminal) std::printf("\n");
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  catch_interrupt();
+  const std::string prompt = read_prompt(options);
+  Timings timings;
+  const Stopwatch load;
+  const rwkv_api::Model model = open_model(options);
+  timings.load_s = load.seconds();
+  rwkv_api::Session session(model);
+  if (!options.init_state.empty()) session.restore(rwkv_api::Snapshot::load(model, options.init_state));
+  if (!options.state_in.empty()) session.restore(rwkv_api::Snapshot::load(model, options.state_in));
+  std::vector<rwkv_logit_bias> bias;
+  rwkv_api::Sampler sampler(model, sampler_options(options.sampling, "pip", bias));
+
+  std::vector<int32_t> tokens = model.tokenize(prompt, options.special);
+  // Without a text the model starts a document: token 0 stands between documents in training.
+  if (tokens.empty()) tokens.push_back(0);
+  if (is_terminal(STDOUT_FILENO) && !options.quiet) print(prompt, true);
+  sampler.accept_prompt(tokens);
+  const Stopwatch reading;
+  const std::vector<float> logits = prefill(session, tokens);
+  timings.prefill_s = reading.seconds();
+  timings.n_prefill = tokens.size();
+  if (options.n_predict != 0 && !interrupted) generate(options, session, sampler, logits, timings);
+  if (!options.state_out.empty()) session.snapshot().save(options.state_out);
+  if (!options.quiet) timings.print();
+  return interrupted ? 130 : 0;
+}
+
+}  // namespace command

@@ -1,0 +1,211 @@
+#include "shared.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <random>
+
+namespace command {
+
+volatile int interrupted = 0;
+
+namespace {
+
+extern "C" void on_interrupt(int) {
+  // A second Ctrl-C ends the program at once.
+  if (interrupted) std::_Exit(130);
+  interrupted = 1;
+}
+
+constexpr size_t kMaxPrompt = size_t{1} << 28;
+
+std::string read_all(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace
+
+bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+void catch_interrupt() { std::signal(SIGINT, on_interrupt); }
+
+void ProgressLine::update(double fraction) {
+  if (!is_terminal(STDERR_FILENO)) return;
+  const int percent = static_cast<int>(fraction * 100);
+  if (percent == shown_) return;
+  shown_ = percent;
+  constexpr int kWidth = 30;
+  const int filled = percent * kWidth / 100;
+  std::fprintf(stderr, "\r%s [%s%s] %3d %%", label_.c_str(), std::string(filled, '#').c_str(),
+               std::string(kWidth - filled, ' ').c_str(), percent);
+  std::fflush(stderr);
+}
+
+void ProgressLine::clear() {
+  if (shown_ >= 0) std::fprintf(stderr, "\r\033[K");
+  shown_ = -1;
+}
+
+rwkv_api::Model open_model(const Options& options, const char* device) {
+  if (options.model.empty()) throw Failure("no model: name one with -m MODEL");
+  auto o = rwkv_api::options<rwkv_model_options>();
+  o.device = device ? device : options.device.empty() ? nullptr : options.device.c_str();
+  o.cpu_isa = options.isa.empty() ? nullptr : options.isa.c_str();
+  o.tokenizer_path = options.tokenizer.empty() ? nullptr : options.tokenizer.c_str();
+  o.n_thread = options.n_thread;
+  o.v5_norm_eps = options.v5_norm_eps;
+  ProgressLine line("loading");
+  o.progress = [](float fraction, void* user) {
+    static_cast<ProgressLine*>(user)->update(fraction);
+    return interrupted == 0;
+  };
+  o.progress_user = &line;
+  return rwkv_api::Model(options.model, &o);
+}
+
+rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* default_preset,
+                                     std::vector<rwkv_logit_bias>& bias) {
+  rwkv_sampler_options to =
+      rwkv_api::sampler_preset(from.preset.empty() ? default_preset : from.preset.c_str());
+  const auto set = [](auto& field, const auto& value) {
+    if (value) field = *value;
+  };
+  set(to.temperature, from.temperature);
+  set(to.top_k, from.top_k);
+  set(to.top_p, from.top_p);
+  set(to.min_p, from.min_p);
+  set(to.typical_p, from.typical_p);
+  set(to.top_n_sigma, from.top_n_sigma);
+  set(to.xtc_probability, from.xtc_probability);
+  set(to.xtc_threshold, from.xtc_threshold);
+  set(to.mirostat, from.mirostat);
+  set(to.mirostat_tau, from.mirostat_tau);
+  set(to.mirostat_eta, from.mirostat_eta);
+  set(to.presence_penalty, from.presence_penalty);
+  set(to.frequency_penalty, from.frequency_penalty);
+  set(to.penalty_decay, from.penalty_decay);
+  set(to.repeat_penalty, from.repeat_penalty);
+  set(to.repeat_last_n, from.repeat_last_n);
+  set(to.dry_multiplier, from.dry_multiplier);
+  set(to.dry_base, from.dry_base);
+  set(to.dry_allowed_length, from.dry_allowed_length);
+  set(to.dry_penalty_last_n, from.dry_penalty_last_n);
+  to.seed = from.seed ? *from.seed : std::random_device()();
+  if (from.temperature_first) to.temperature_first = true;
+  if (from.penalty_mode == "ai00") to.penalty_mode = 1;
+  else if (from.penalty_mode == "openai") to.penalty_mode = 2;
+  else if (from.penalty_mode == "rapid") to.penalty_mode = 3;
+  else if (from.penalty_mode == "rwkv") to.penalty_mode = 0;
+  for (const std::string& text : from.logit_bias) {
+    char* end = nullptr;
+    const long token = std::strtol(text.c_str(), &end, 10);
+    const float value = std::strtof(end, nullptr);
+    if (end == text.c_str() || (*end != '+' && *end != '-'))
+      throw Failure("--logit-bias \"" + text + "\": expected TOKEN_ID+BIAS or TOKEN_ID-BIAS");
+    bias.push_back({static_cast<int32_t>(token), value});
+  }
+  to.logit_bias = bias.data();
+  to.n_logit_bias = bias.size();
+  return to;
+}
+
+std::string process_escapes(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      out += text[i];
+      continue;
+    }
+    switch (text[++i]) {
+      case 'n': out += '\n'; break;
+      case 'r': out += '\r'; break;
+      case 't': out += '\t'; break;
+      case '\\': out += '\\'; break;
+      case '"': out += '"'; break;
+      case '\'': out += '\''; break;
+      case 'x': {
+        const std::string digits = text.substr(i + 1, 2);
+        if (digits.size() == 2 && digits.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos) {
+          out += static_cast<char>(std::stoi(digits, nullptr, 16));
+          i += 2;
+          break;
+        }
+        [[fallthrough]];
+      }
+      default: out += '\\'; out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string read_prompt(const Options& options) {
+  if (!options.prompt.empty() && !options.file.empty())
+    throw Failure("-p and -f are both given: name one prompt");
+  std::string text;
+  if (options.prompt == "-") {
+    text = read_all(std::cin);
+  } else if (!options.file.empty()) {
+    std::ifstream in(options.file, std::ios::binary);
+    if (!in) throw Failure(options.file + ": cannot be opened");
+    text = read_all(in);
+  } else {
+    text = options.escape ? process_escapes(options.prompt) : options.prompt;
+  }
+  if (text.size() > kMaxPrompt) throw Failure("the prompt is larger than 256 MB");
+  return text;
+}
+
+std::string neutralise(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == 0x7f) {
+      out += "\u2421";
+    } else if (byte < 0x20 && byte != '\n' && byte != '\t') {
+      out += "\xe2\x90";  // U+2400 + byte: the symbol for the control character
+      out += static_cast<char>(0x80 + byte);
+    } else if (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
+      out += "\ufffd";  // a C1 control character
+      ++i;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+void print(std::string_view text, bool to_terminal) {
+  const std::string shown = to_terminal ? neutralise(text) : std::string(text);
+  std::fwrite(shown.data(), 1, shown.size(), stdout);
+  std::fflush(stdout);
+  if (std::ferror(stdout)) std::exit(1);  // the reader has gone
+}
+
+std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens) {
+  constexpr size_t kPiece = 512;
+  ProgressLine line("reading");
+  std::vector<float> logits;
+  for (size_t begin = 0; begin < tokens.size() && !interrupted; begin += kPiece) {
+    const size_t end = std::min(begin + kPiece, tokens.size());
+    logits = session.feed({tokens.begin() + static_cast<ptrdiff_t>(begin),
+                           tokens.begin() + static_cast<ptrdiff_t>(end)});
+    if (tokens.size() > kPiece)
+      line.update(static_cast<double>(end) / static_cast<double>(tokens.size()));
+  }
+  return logits;
+}
+
+void Timings::print() const {
+  const auto rate = [](uint64_t n, double s) { return s > 0 ? static_cast<double>(n) / s : 0.0; };
+  std::fprintf(stderr, "load %.2f s; prefill %llu tokens, %.1f tok/s; decode %llu tokens, %.1f tok/s\n",
+               load_s, static_cast<unsigned long long>(n_prefill), rate(n_prefill, prefill_s),
+               static_cast<unsigned long long>(n_decode), rate(n_decode, decode_s));
+}
+
+}  // namespace command

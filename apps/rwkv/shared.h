@@ -1,0 +1,67 @@
+// What the subcommands share: opening with progress, prompts, samplers, terminal manners, timings.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "options.h"
+#include "rwkv.hpp"
+
+namespace command {
+
+// A sentence for the user; main prints it after "rwkv: " and exits with 1.
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+bool is_terminal(int fd);
+// Set by Ctrl-C once catch_interrupt() was called; the caller clears it.
+extern volatile int interrupted;
+void catch_interrupt();
+
+// A line on stderr that rewrites itself; silent unless stderr is a terminal.
+class ProgressLine {
+ public:
+  explicit ProgressLine(std::string label) : label_(std::move(label)) {}
+  ~ProgressLine() { clear(); }
+  void update(double fraction);
+  void clear();
+
+ private:
+  std::string label_;
+  int shown_ = -1;
+};
+
+rwkv_api::Model open_model(const Options& options, const char* device = nullptr);
+rwkv_sampler_options sampler_options(const SamplingOptions& options, const char* default_preset,
+                                     std::vector<rwkv_logit_bias>& bias);
+
+// -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for.
+std::string read_prompt(const Options& options);
+std::string process_escapes(const std::string& text);
+
+// Control characters that could steer a terminal become visible symbols.
+std::string neutralise(std::string_view text);
+void print(std::string_view text, bool to_terminal);
+
+// Feeds with a progress line; the logits after the last token.
+std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens);
+
+struct Timings {
+  double load_s = 0, prefill_s = 0, decode_s = 0;
+  uint64_t n_prefill = 0, n_decode = 0;
+  void print() const;  // on stderr
+};
+
+}  // namespace command

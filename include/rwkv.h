@@ -1,0 +1,253 @@
+/* librwkv: runs RWKV language models. C99; include/rwkv.hpp wraps this for C++.
+ *
+ * The usual way: open a model, open a session on it, feed tokens, sample, feed the sampled token ...
+ *
+ *   rwkv_model* model;
+ *   if (rwkv_model_open("model.gguf", NULL, &model) != RWKV_OK) puts(rwkv_error_text());
+ *
+ * Objects belong to the caller until closed; close an object before the model that it was made from.
+ * Threads: a model may be used by any number of threads; every other object by one thread at a time.
+ * Strings are UTF-8 unless said otherwise. Logits are f32, natural-log scale, not normalised.
+ * Structs begin with their own size (set by RWKV_INIT), so that they can grow: a field that is zero
+ * means the default that its comment names.
+ */
+#ifndef RWKV_H
+#define RWKV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define RWKV_API __declspec(dllexport)
+#else
+#define RWKV_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rwkv_status {
+  RWKV_OK = 0,
+  RWKV_ERR_ARGUMENT = 1,    /* an argument is out of range */
+  RWKV_ERR_IO = 2,          /* the system refused to open, read or write */
+  RWKV_ERR_FORMAT = 3,      /* a file breaks the rules of its format */
+  RWKV_ERR_UNSUPPORTED = 4, /* well-formed, but of a kind that is not run here */
+  RWKV_ERR_MISSING = 5,     /* a tensor, key or file that must be there is not */
+  RWKV_ERR_SHAPE = 6,       /* tensors contradict each other */
+  RWKV_ERR_STATE = 7,       /* a snapshot does not fit the model, or is damaged */
+  RWKV_ERR_BUSY = 8,        /* the object is inside another call */
+  RWKV_ERR_MEMORY = 9,
+  RWKV_ERR_INTERNAL = 10,
+  RWKV_ERR_STOPPED = 11     /* a callback asked to stop */
+} rwkv_status;
+
+/* The sentence of the last failed call of this thread: names the thing, what was expected and what was
+ * found. Valid until the next failed call of this thread. Never NULL. */
+RWKV_API const char* rwkv_error_text(void);
+RWKV_API const char* rwkv_version_text(void); /* "0.1.0" */
+
+/* level 0 debug, 1 information, 2 warning; NULL turns the log off (the default). From any thread. */
+typedef void (*rwkv_log_fn)(int level, const char* sentence, void* user);
+RWKV_API void rwkv_set_log(rwkv_log_fn log, void* user);
+
+#define RWKV_INIT(type) ((type){.size = sizeof(type)})
+
+/* ------------------------------------------------------------------ model */
+
+typedef struct rwkv_model rwkv_model;
+
+/* fraction 0 to 1; return false to stop the load. */
+typedef bool (*rwkv_progress_fn)(float fraction, void* user);
+
+typedef struct rwkv_model_options {
+  size_t size;
+  const char* device;         /* "cpu" (default), "reference" (double precision, slow), "none" (no weights are
+                                 packed: for rwkv_model_json and tokenizing) */
+  const char* cpu_isa;        /* "scalar", "avx2", "avx512", "neon"; default: RWKV_CPU in the environment,
+                                 else the best this processor has */
+  uint32_t n_thread;          /* default: the physical cores that this process may use */
+  float v5_norm_eps;          /* group norm of v5: default 64e-5; rwkv.cpp uses 1e-5 */
+  const char* tokenizer_path; /* tokenizer.json or rwkv_vocab*.txt; default: from the model, its folder or
+                                 the size of its vocabulary */
+  rwkv_progress_fn progress;
+  void* progress_user;
+} rwkv_model_options;
+
+/* Opens GGUF (also split), PyTorch .pth, safetensors (also sharded), a Hugging Face folder, or rwkv.cpp's
+ * .bin. `options` may be NULL. Memory: about the file's size; the embedding stays mapped. */
+RWKV_API rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* options,
+                                     rwkv_model** model);
+RWKV_API void rwkv_model_close(rwkv_model* model); /* NULL is fine */
+
+RWKV_API size_t rwkv_n_vocab(const rwkv_model* model);   /* floats in one row of logits */
+RWKV_API size_t rwkv_n_embd(const rwkv_model* model);
+RWKV_API size_t rwkv_n_layer(const rwkv_model* model);
+RWKV_API size_t rwkv_state_size(const rwkv_model* model); /* floats in one state */
+/* Everything that is known, as a JSON object (version, sizes, tensor types, tokenizer, template, memory).
+ * Valid as long as the model. */
+RWKV_API const char* rwkv_model_json(rwkv_model* model);
+
+/* ------------------------------------------------------------------ text */
+
+/* Writes up to `capacity` ids; *n_token is the number that the text has, so call again when it is larger.
+ * `special`: names of control tokens in the text ("<|im_end|>") become those tokens; else they are text.
+ * Never adds a start or end token. RWKV_ERR_MISSING: the model has no tokenizer. */
+RWKV_API rwkv_status rwkv_tokenize(const rwkv_model* model, const char* text, size_t n_byte, bool special,
+                                   int32_t* tokens, size_t capacity, size_t* n_token);
+/* The bytes of one token (maybe part of a character; may hold zeros), valid as long as the model.
+ * Ids without text: 0 bytes. `special`: control tokens yield their name. */
+RWKV_API rwkv_status rwkv_token_bytes(const rwkv_model* model, int32_t token, bool special,
+                                      const char** bytes, size_t* n_byte);
+
+/* ------------------------------------------------------------------ session: one sequence */
+
+typedef struct rwkv_session rwkv_session;
+
+RWKV_API rwkv_status rwkv_session_open(rwkv_model* model, rwkv_session** session);
+RWKV_API rwkv_status rwkv_session_fork(const rwkv_session* session, rwkv_session** copy);
+RWKV_API void rwkv_session_close(rwkv_session* session);
+RWKV_API rwkv_status rwkv_session_reset(rwkv_session* session); /* to the initial state */
+RWKV_API uint64_t rwkv_session_n_token(const rwkv_session* session); /* fed since the initial state */
+
+/* Feeds n_token >= 1 ids and writes the logits after the last, [n_vocab]; NULL: not wanted.
+ * On the CPU the result does not depend, by a single bit, on how a text is cut into calls, on the number
+ * of threads or on other sessions. After an error the session is as before the call. */
+RWKV_API rwkv_status rwkv_session_feed(rwkv_session* session, const int32_t* tokens, size_t n_token,
+                                       float* logits);
+/* The same with the logits after every token, [n_token, n_vocab]. */
+RWKV_API rwkv_status rwkv_session_feed_all(rwkv_session* session, const int32_t* tokens, size_t n_token,
+                                           float* logits);
+/* Feeds several sessions of one model at once; counts[i] ids of session i lie one after another in
+ * `tokens`. logits [n_session, n_vocab] after each session's last id; NULL: not wanted. */
+RWKV_API rwkv_status rwkv_feed_many(rwkv_session* const* sessions, size_t n_session, const int32_t* tokens,
+                                    const size_t* counts, float* logits);
+
+/* ------------------------------------------------------------------ snapshot: a state outside a session */
+
+typedef struct rwkv_snapshot rwkv_snapshot;
+
+RWKV_API rwkv_status rwkv_snapshot_take(rwkv_session* session, rwkv_snapshot** snapshot);
+RWKV_API rwkv_status rwkv_snapshot_restore(const rwkv_snapshot* snapshot, rwkv_session* session);
+RWKV_API void rwkv_snapshot_close(rwkv_snapshot* snapshot);
+/* f32 [state_size] in the canonical order (docs/states.md), valid as long as the snapshot. */
+RWKV_API const float* rwkv_snapshot_data(const rwkv_snapshot* snapshot);
+/* Atomic: the file is there whole or not at all. */
+RWKV_API rwkv_status rwkv_snapshot_save(const rwkv_snapshot* snapshot, const char* path);
+/* Reads a file of rwkv_snapshot_save, or a state-tuned .pth or safetensors (blocks.N.att.time_state).
+ * RWKV_ERR_STATE: it belongs to another model, or its checksum fails. */
+RWKV_API rwkv_status rwkv_snapshot_load(rwkv_model* model, const char* path, rwkv_snapshot** snapshot);
+
+/* ------------------------------------------------------------------ sampler: logits -> id */
+
+typedef struct rwkv_sampler rwkv_sampler;
+
+typedef struct rwkv_logit_bias {
+  int32_t token;
+  float bias; /* added to the logit; -INFINITY bans the token */
+} rwkv_logit_bias;
+
+/* Zero is not the default here: start from rwkv_sampler_preset. */
+typedef struct rwkv_sampler_options {
+  size_t size;
+  uint64_t seed;
+  float temperature;          /* 0: greedy */
+  int32_t top_k;              /* 0: off */
+  float top_p, min_p, typical_p;  /* 1, 0, 1: off */
+  float top_n_sigma;          /* <= 0: off */
+  float xtc_probability, xtc_threshold;
+  int32_t mirostat;           /* 0 or 2 */
+  float mirostat_tau, mirostat_eta;
+  bool temperature_first;     /* llama.cpp's and OpenAI's order; RWKV filters before temperature */
+  int32_t penalty_mode;       /* 0 RWKV (pip package), 1 Ai00, 2 OpenAI (no decay), 3 Rapid-Sampling */
+  float presence_penalty, frequency_penalty, penalty_decay;
+  float repeat_penalty;       /* 1: off */
+  int32_t repeat_last_n;
+  float dry_multiplier, dry_base; /* 0: off */
+  int32_t dry_allowed_length, dry_penalty_last_n;
+  const rwkv_logit_bias* logit_bias;
+  size_t n_logit_bias;
+} rwkv_sampler_options;
+
+/* Fills the options of a preset ("chat", "creative", "greedy" ...; NULL: the model-neutral default).
+ * RWKV_ERR_ARGUMENT names the presets there are. */
+RWKV_API rwkv_status rwkv_sampler_preset(const char* name, rwkv_sampler_options* options);
+/* Names, one a line with a word about each: "chat  temperature 1.0 ...". */
+RWKV_API const char* rwkv_sampler_preset_list(void);
+RWKV_API rwkv_status rwkv_sampler_open(const rwkv_model* model, const rwkv_sampler_options* options,
+                                       rwkv_sampler** sampler);
+RWKV_API void rwkv_sampler_close(rwkv_sampler* sampler);
+RWKV_API rwkv_status rwkv_sampler_reset(rwkv_sampler* sampler); /* forgets history, restarts the seed */
+/* logits [n_vocab]; the token is not yet accepted. */
+RWKV_API rwkv_status rwkv_sampler_sample(rwkv_sampler* sampler, const float* logits, int32_t* token);
+/* Tells the sampler what was appended: a token that was generated, or tokens of the prompt (Ai00's
+ * penalties, repeat_penalty and DRY look at these too). rwkv_generation_next accepts by itself. */
+RWKV_API rwkv_status rwkv_sampler_accept(rwkv_sampler* sampler, int32_t token);
+RWKV_API rwkv_status rwkv_sampler_accept_prompt(rwkv_sampler* sampler, const int32_t* tokens,
+                                                size_t n_token);
+
+/* ------------------------------------------------------------------ generation: sample, feed, stop */
+
+typedef struct rwkv_generation rwkv_generation;
+
+typedef struct rwkv_generation_options {
+  size_t size;
+  uint64_t max_token;         /* 0: no limit */
+  const char* const* stops;   /* strings that end the text and are not part of it */
+  size_t n_stop;
+  const int32_t* stop_tokens; /* ids that end it; end-of-text is always one unless ignore_end */
+  size_t n_stop_token;
+  bool ignore_end;            /* -n with --ignore-eos: end-of-text is banned */
+} rwkv_generation_options;
+
+typedef enum rwkv_finish {
+  RWKV_FINISH_NOT = 0,    /* goes on */
+  RWKV_FINISH_STOP = 1,   /* a stop string */
+  RWKV_FINISH_END = 2,    /* end of text or a stop token */
+  RWKV_FINISH_LENGTH = 3  /* max_token */
+} rwkv_finish;
+
+/* Starts from `logits` [n_vocab], those after the last token fed to `session`. Session and sampler stay the
+ * caller's and must outlive the generation. */
+RWKV_API rwkv_status rwkv_generation_open(rwkv_session* session, rwkv_sampler* sampler,
+                                          const rwkv_generation_options* options, const float* logits,
+                                          rwkv_generation** generation);
+/* One token on. *text [*n_byte] is the text that is certain now: whole UTF-8 (ill-formed bytes become
+ * U+FFFD), nothing that may still become a stop string; often empty; valid until the next call.
+ * When *finish is not RWKV_FINISH_NOT the session holds exactly the prompt and the visible text. */
+RWKV_API rwkv_status rwkv_generation_next(rwkv_generation* generation, const char** text, size_t* n_byte,
+                                          rwkv_finish* finish);
+/* Ends it early (Ctrl-C): hands out the text held back, as above. */
+RWKV_API rwkv_status rwkv_generation_stop(rwkv_generation* generation, const char** text, size_t* n_byte);
+RWKV_API uint64_t rwkv_generation_n_token(const rwkv_generation* generation); /* sampled so far */
+RWKV_API void rwkv_generation_close(rwkv_generation* generation);
+
+/* ------------------------------------------------------------------ chat */
+
+typedef struct rwkv_chat rwkv_chat;
+
+typedef enum rwkv_role { RWKV_ROLE_SYSTEM = 0, RWKV_ROLE_USER = 1, RWKV_ROLE_ASSISTANT = 2 } rwkv_role;
+
+/* name: "rwkv-world", "g1", "g1h", "chatml", "raven", "custom:USER|ASSISTANT" ...; NULL: the one that suits
+ * the model. think: "none", "fast", "free", "short", "long"; NULL: the template's default.
+ * RWKV_ERR_ARGUMENT names those there are. */
+RWKV_API rwkv_status rwkv_chat_open(const rwkv_model* model, const char* name, const char* think,
+                                    rwkv_chat** chat);
+RWKV_API void rwkv_chat_close(rwkv_chat* chat);
+RWKV_API const char* rwkv_chat_name(const rwkv_chat* chat);
+/* The text of one message as it stands in a conversation, its text cleaned (CRLF, blank lines, ends).
+ * Valid until the next call with this chat. */
+RWKV_API rwkv_status rwkv_chat_message(rwkv_chat* chat, rwkv_role role, const char* text,
+                                       const char** rendered);
+RWKV_API const char* rwkv_chat_reply_begin(const rwkv_chat* chat); /* after the last message: "Assistant:" */
+RWKV_API const char* rwkv_chat_reply_end(const rwkv_chat* chat);   /* after a reply: "\n\n" */
+/* Where thinking ends in a reply that begins with it ("</think>"), or "". */
+RWKV_API const char* rwkv_chat_think_end(const rwkv_chat* chat);
+RWKV_API size_t rwkv_chat_n_stop(const rwkv_chat* chat);
+RWKV_API const char* rwkv_chat_stop(const rwkv_chat* chat, size_t i); /* stop strings of a reply */
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* RWKV_H */

@@ -1,0 +1,61 @@
+// What stands behind the opaque handles of include/rwkv.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "chat/chat.h"
+#include "engine/generation.h"
+#include "engine/session.h"
+#include "rwkv.h"
+#include "sampling/sampler.h"
+
+struct rwkv_model {
+  std::shared_ptr<rwkv::LoadedModel> model;
+  std::string json;
+};
+struct rwkv_session {
+  std::unique_ptr<rwkv::Session> session;
+};
+struct rwkv_snapshot {
+  rwkv::Snapshot snapshot;
+};
+struct rwkv_sampler {
+  std::unique_ptr<rwkv::Sampler> sampler;
+  size_t n_vocab = 0;
+};
+struct rwkv_generation {
+  std::unique_ptr<rwkv::Generation> generation;
+  std::string text;
+};
+struct rwkv_chat {
+  rwkv::ChatTemplate chat;
+  std::string rendered;
+};
+
+namespace rwkv::api {
+
+// Runs f and turns what it throws into a status and the thread's error sentence.
+rwkv_status fail(rwkv_status status, std::string sentence) noexcept;
+rwkv_status fail_current() noexcept;  // inside a catch block
+
+template <typename F>
+rwkv_status guard(F f) noexcept {
+  try {
+    f();
+    return RWKV_OK;
+  } catch (...) {
+    return fail_current();
+  }
+}
+
+// Error{kArgument} naming the argument.
+void require(const void* pointer, const char* name);
+// A field of a sized struct: its value, or `otherwise` when the caller's struct is too old to have it.
+#define RWKV_FIELD(options, field, otherwise)                                                   \
+  ((options) && (options)->size >= offsetof(std::remove_cvref_t<decltype(*(options))>, field) + \
+                                       sizeof((options)->field)                                 \
+       ? (options)->field                                                                       \
+       : (otherwise))
+
+}  // namespace rwkv::api

@@ -1,0 +1,455 @@
+// The CPU executor: slots, splitting of steps, and one function an op that cuts it into pieces of work.
+#include "backends/cpu/cpu.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "backends/cpu/isa/tables.h"
+#include "backends/cpu/packed_plan.h"
+#include "base/cpu.h"
+#include "base/error.h"
+
+namespace rwkv {
+namespace cpu {
+namespace {
+
+constexpr size_t kMaxRows = 128;  // rows at once: their activations stay in the second-level cache
+constexpr size_t kHeadRows = 16;  // rows of logits at once: V floats each
+
+size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+class CpuExecutor final : public Executor {
+ public:
+  CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& options)
+      : plan_(std::move(plan)),
+        table_(choose_table(options.isa)),
+        pool_(options.n_thread ? options.n_thread : default_thread_count(), flush_subnormals) {
+    name_ = strf("cpu ({}, {} thread{})", table_.name, pool_.size(), pool_.size() == 1 ? "" : "s");
+    pack(options);
+    for (const size_t width : plan_->value_width) stride_.push_back(round_up(width, kLanes));
+    values_.resize(stride_.size());
+    size_t widest = 0;
+    for (const Op& op : plan_->body) widest = std::max(widest, widest_panel(op));
+    for (const Op& op : plan_->head) widest = std::max(widest, widest_panel(op));
+    for (size_t i = 0; i < pool_.size(); ++i)
+      scratch_.emplace_back((kMaxRows * kChunkPanels * kLanes + kLanes * 256 + widest * kLanes) *
+                            sizeof(float));
+  }
+
+  const Plan& plan() const override { return *plan_; }
+  std::string_view device() const override { return name_; }
+
+  Slot new_slot() override {
+    AlignedBuffer buffer(plan_->state.size * sizeof(float));
+    const std::lock_guard lock(mutex_);
+    size_t slot = 0;
+    while (slot < slots_.size() && slots_[slot].data()) ++slot;
+    if (slot == slots_.size()) slots_.emplace_back();
+    slots_[slot] = std::move(buffer);
+    fill_initial(slots_[slot].as<float>());
+    return static_cast<Slot>(slot);
+  }
+  void free_slot(Slot slot) noexcept override {
+    const std::lock_guard lock(mutex_);
+    slots_[slot] = AlignedBuffer();
+  }
+  void reset_slot(Slot slot) override {
+    const std::lock_guard lock(mutex_);
+    fill_initial(state(slot));
+  }
+  void copy_slot(Slot from, Slot to) override {
+    const std::lock_guard lock(mutex_);
+    std::memcpy(state(to), state(from), plan_->state.size * sizeof(float));
+  }
+  void read_slot(Slot slot, std::span<float> canonical) override {
+    const std::lock_guard lock(mutex_);
+    std::copy_n(state(slot), plan_->state.size, canonical.data());
+    transpose_heads(canonical.data());
+  }
+  void write_slot(Slot slot, std::span<const float> canonical) override {
+    const std::lock_guard lock(mutex_);
+    std::copy_n(canonical.data(), plan_->state.size, state(slot));
+    transpose_heads(state(slot));
+  }
+
+  void run(const Step& step, std::span<float> logits) override;
+
+ private:
+  struct Part {  // a piece of a segment that fits into kMaxRows
+    size_t first, n_row;
+    float* state;
+  };
+
+  static size_t widest_panel(const Op& op) {
+    size_t widest = 0;
+    if (const auto* linear = std::get_if<LinearOp>(&op))
+      for (const LinearPart& part : linear->parts)
+        if (info(part.weight.dtype).block_values > 1) widest = std::max(widest, part.weight.cols);
+    return widest;
+  }
+
+  void pack(const CpuOptions& options) {
+    const FlushSubnormals flush;
+    size_t total = 1, done = 0;
+    for (const auto* ops : {&plan_->body, &plan_->head})
+      for (const Op& op : *ops)
+        if (const auto* linear = std::get_if<LinearOp>(&op))
+          for (const LinearPart& part : linear->parts) total += part.weight.bytes.size();
+    const auto packed = [&](const Matrix& matrix, bool in_map) {
+      done += matrix.bytes.size();
+      if (!in_map && options.drop) options.drop(matrix.bytes);
+      if (options.progress) options.progress(static_cast<float>(done) / static_cast<float>(total));
+    };
+    body_ = pack_ops(plan_->body, pool_, packed);
+    head_ = pack_ops(plan_->head, pool_, packed);
+  }
+
+  float* state(Slot slot) { return slots_.at(slot).as<float>(); }
+  void fill_initial(float* out) const {
+    for (const StateArray& array : plan_->state.arrays)
+      if (array.start.empty()) std::fill_n(out + array.offset, array.size, array.initial);
+      else std::copy(array.start.begin(), array.start.end(), out + array.offset);
+    transpose_heads(out);
+  }
+  // Between the canonical [value][key] of v7 and the kernels' [key][value]; its own inverse.
+  void transpose_heads(float* all) const {
+    for (const PackedOp& packed : body_) {
+      const auto* wkv = std::get_if<PackedWkv7>(&packed);
+      if (!wkv) continue;
+      const StateArray& array = plan_->state.arrays[wkv->op->state];
+      const size_t n = array.head_size;
+      for (size_t head = 0; head < array.n_head; ++head) {
+        float* s = all + array.offset + head * n * n;
+        for (size_t i = 0; i < n; ++i)
+          for (size_t j = 0; j < i; ++j) std::swap(s[i * n + j], s[j * n + i]);
+      }
+    }
+  }
+
+  void reserve(size_t rows) {
+    if (rows <= capacity_) return;
+    for (size_t v = 0; v < stride_.size(); ++v) {
+      const size_t needed = v == plan_->logits ? std::min(rows, kHeadRows) : rows;
+      // 16 more: a part may read past its slice's end (times a weight of zero).
+      values_[v] = AlignedBuffer((needed * stride_[v] + kLanes) * sizeof(float));
+    }
+    hidden_ = AlignedBuffer(rows * round_up(plan_->n_embd, kLanes) * sizeof(float));
+    capacity_ = rows;
+  }
+
+  float* row(Value value, size_t t) { return values_[value].as<float>() + t * stride_[value]; }
+  const float* row_or_null(const std::optional<Value>& value, size_t offset) {
+    return value ? row(*value, 0) + offset : nullptr;
+  }
+  size_t stride_or_zero(const std::optional<Value>& value) { return value ? stride_[*value] : 0; }
+
+  // f(row) for each row; by several threads when that is worth a barrier.
+  template <typename F>
+  void each_row(F f) {
+    constexpr size_t kFewRows = 4;
+    const size_t n = rows_;
+    if (n < 2 * kFewRows) {
+      for (size_t t = 0; t < n; ++t) f(t);
+      return;
+    }
+    pool_.run((n + kFewRows - 1) / kFewRows, [&](size_t chunk, size_t) {
+      for (size_t t = chunk * kFewRows; t < std::min(n, (chunk + 1) * kFewRows); ++t) f(t);
+    });
+  }
+  // f(part, head) for each head of each sequence.
+  template <typename F>
+  void each_head(size_t n_head, F f) {
+    constexpr size_t kHeads = 2;  // a piece of work: about a microsecond a token
+    const size_t pieces = (n_head + kHeads - 1) / kHeads;
+    pool_.run(parts_.size() * pieces, [&](size_t chunk, size_t) {
+      const size_t begin = chunk % pieces * kHeads;
+      for (size_t head = begin; head < std::min(n_head, begin + kHeads); ++head)
+        f(parts_[chunk / pieces], head);
+    });
+  }
+
+  void run_body(std::span<const int32_t> tokens);
+  void run_head(std::span<const uint32_t> wanted, float* logits);
+
+  void run(const PackedEmbed& op);
+  void run(const PackedNormOp& op);
+  void run(const PackedShiftMix& op);
+  void run(const PackedLinear& op);
+  void run(const PackedWkv4& op);
+  void run(const PackedWkv6& op);
+  void run(const PackedWkv7& op);
+  void run(const PackedDeepEmbed& op);
+  void run(const PackedScale& op);
+  void run_linear_chunk(const PackedLinear& op, const PackedLinear::Chunk& chunk, float* scratch);
+  HeadArgs head_args(const Part& part, size_t head, size_t size, Value r, Value k, Value v,
+                     std::optional<Value> gate, Value out, StateId state);
+
+  std::shared_ptr<const Plan> plan_;
+  const KernelTable& table_;
+  ThreadPool pool_;
+  std::string name_;
+  std::vector<PackedOp> body_, head_;
+  std::vector<size_t> stride_;         // of each value, whole 16s
+  std::vector<AlignedBuffer> values_;  // [capacity_, stride]
+  AlignedBuffer hidden_;               // [capacity_, n_embd]: the norm's output before token shift
+  std::vector<AlignedBuffer> scratch_; // one a thread
+  size_t capacity_ = 0;
+  std::mutex mutex_;
+  std::vector<AlignedBuffer> slots_;
+  // The piece of a step in work.
+  std::span<const int32_t> tokens_;
+  std::vector<Part> parts_;
+  std::vector<const float*> previous_;  // of each row: the hidden row before it
+  size_t rows_ = 0;
+};
+
+void CpuExecutor::run(const Step& step, std::span<float> logits) {
+  const std::lock_guard lock(mutex_);
+  const FlushSubnormals flush;
+  reserve(std::min(kMaxRows, step.tokens.size()));
+  size_t segment = 0, used = 0, logit = 0;
+  std::vector<uint32_t> wanted;
+  for (size_t begin = 0; begin < step.tokens.size();) {
+    const size_t end = std::min(begin + kMaxRows, step.tokens.size());
+    parts_.clear();
+    for (size_t t = begin; t < end;) {
+      const Segment& s = step.segments[segment];
+      const size_t n_row = std::min(end - t, s.n_row - used);
+      parts_.push_back({t - begin, n_row, state(s.slot)});
+      t += n_row;
+      used += n_row;
+      if (used == s.n_row) {
+        ++segment;
+        used = 0;
+      }
+    }
+    run_body(step.tokens.subspan(begin, end - begin));
+    wanted.clear();
+    const size_t first_logit = logit;
+    for (; logit < step.logit_rows.size() && step.logit_rows[logit] < end; ++logit)
+      wanted.push_back(step.logit_rows[logit] - static_cast<uint32_t>(begin));
+    run_head(wanted, logits.data() + first_logit * plan_->n_vocab);
+    begin = end;
+  }
+}
+
+void CpuExecutor::run_body(std::span<const int32_t> tokens) {
+  tokens_ = tokens;
+  rows_ = tokens.size();
+  for (const PackedOp& op : body_) std::visit([&](const auto& o) { run(o); }, op);
+}
+
+void CpuExecutor::run_head(std::span<const uint32_t> wanted, float* logits) {
+  const size_t stride = stride_[plan_->x];
+  for (size_t i = 0; i < wanted.size(); ++i)
+    std::memmove(row(plan_->x, i), row(plan_->x, wanted[i]), stride * sizeof(float));
+  for (size_t begin = 0; begin < wanted.size(); begin += kHeadRows) {
+    rows_ = std::min(kHeadRows, wanted.size() - begin);
+    if (begin > 0)
+      std::memmove(row(plan_->x, 0), row(plan_->x, begin), rows_ * stride * sizeof(float));
+    for (const PackedOp& op : head_) std::visit([&](const auto& o) { run(o); }, op);
+    for (size_t i = 0; i < rows_; ++i)
+      std::copy_n(row(plan_->logits, i), plan_->n_vocab, logits + (begin + i) * plan_->n_vocab);
+  }
+}
+
+void CpuExecutor::run(const PackedEmbed& op) {
+  const Matrix& table = op.op->table;
+  const DTypeInfo& type = info(table.dtype);
+  const size_t row_bytes = bytes_of(table.dtype, table.cols);
+  each_row([&](size_t t) {
+    float* out = row(op.op->out, t);
+    type.decode(table.bytes.data() + static_cast<size_t>(tokens_[t]) * row_bytes,
+                table.cols / type.block_values, out);
+    if (op.norm) table_.norm(op.norm->args(out, table.cols, out));
+  });
+}
+
+void CpuExecutor::run(const PackedNormOp& op) {
+  each_row([&](size_t t) {
+    table_.norm(op.norm.args(row(op.op->x, t), plan_->value_width[op.op->x], row(op.op->out, t)));
+  });
+}
+
+void CpuExecutor::run(const PackedShiftMix& op) {
+  const size_t n = plan_->value_width[op.op->x], stride = round_up(plan_->n_embd, kLanes);
+  const size_t offset = plan_->state.arrays[op.op->shift].offset;
+  float* hidden = hidden_.as<float>();
+  each_row([&](size_t t) {
+    table_.norm(op.norm.args(row(op.op->x, t), n, hidden + t * stride));
+  });
+  std::vector<const float*>& previous = previous_;
+  previous.resize(rows_);
+  for (const Part& part : parts_)
+    for (size_t i = 0; i < part.n_row; ++i)
+      previous[part.first + i] = i == 0 ? part.state + offset : hidden + (part.first + i - 1) * stride;
+  const bool of_current = op.op->mix_of == NormShiftMixOp::MixOf::kCurrent;
+  each_row([&](size_t t) {
+    const float* h = hidden + t * stride;
+    for (size_t m = 0; m < op.mix.size(); ++m)
+      table_.mix({h, previous[t], op.mix[m].data(), n, of_current, row(op.op->out[m], t)});
+    if (op.op->diff) table_.mix({h, previous[t], nullptr, n, false, row(*op.op->diff, t)});
+    if (op.op->h) std::copy_n(h, n, row(*op.op->h, t));
+  });
+  for (const Part& part : parts_)
+    std::copy_n(hidden + (part.first + part.n_row - 1) * stride, n, part.state + offset);
+}
+
+void CpuExecutor::run(const PackedLinear& op) {
+  pool_.run(op.chunks.size(), [&](size_t chunk, size_t thread) {
+    run_linear_chunk(op, op.chunks[chunk], scratch_[thread].as<float>());
+  });
+}
+
+void CpuExecutor::run_linear_chunk(const PackedLinear& op, const PackedLinear::Chunk& chunk,
+                                   float* scratch) {
+  const PackedLinear::Part& packed = op.parts[chunk.part];
+  const LinearPart& part = *packed.part;
+  const PackedMatrix& weight = packed.weight;
+  const size_t y_stride = chunk.count * kLanes, column = chunk.first * kLanes;
+  float* y = scratch;
+  LinearArgs args{weight.pack(), weight.panels(), weight.panel_bytes(), weight.cols(), chunk.first,
+                  chunk.count, row(part.in, 0) + part.in_offset, stride_[part.in], rows_, y, y_stride};
+  if (weight.is_packed()) {
+    table_.linear(args);
+  } else {
+    float* decode = scratch + kMaxRows * kChunkPanels * kLanes;
+    float* panel = decode + kLanes * 256;
+    for (size_t p = 0; p < chunk.count; ++p) {
+      weight.unpack(chunk.first + p, panel, decode);
+      args.panels = reinterpret_cast<const uint8_t*>(panel);
+      args.first = 0;
+      args.count = 1;
+      args.y = y + p * kLanes;
+      table_.linear(args);
+    }
+  }
+  table_.epilogue({static_cast<ActKind>(part.act),
+                   part.add,
+                   rows_,
+                   y_stride,
+                   y,
+                   y_stride,
+                   packed.bias.data() ? packed.bias.data() + column : nullptr,
+                   row_or_null(part.gate, column),
+                   row_or_null(part.mix_base, column),
+                   row_or_null(part.mix_diff, column),
+                   stride_or_zero(part.gate),
+                   stride_or_zero(part.mix_base),
+                   stride_or_zero(part.mix_diff),
+                   row(part.out, 0) + column,
+                   stride_[part.out]});
+}
+
+void CpuExecutor::run(const PackedWkv4& op) {
+  const Wkv4Op& o = *op.op;
+  constexpr size_t kChannels = 64;
+  const size_t width = plan_->value_width[o.out], pieces = (width + kChannels - 1) / kChannels;
+  const auto state_of = [&](const Part& part, StateId id) {
+    return part.state + plan_->state.arrays[id].offset;
+  };
+  pool_.run(parts_.size() * pieces, [&](size_t chunk, size_t) {
+    const Part& part = parts_[chunk / pieces];
+    const size_t first = chunk % pieces * kChannels;
+    table_.wkv4({row(o.r, part.first), row(o.k, part.first), row(o.v, part.first),
+                 row(o.out, part.first), stride_[o.out], part.n_row, first,
+                 std::min(kChannels, width - first), op.decay.data(), op.first.data(),
+                 state_of(part, o.aa), state_of(part, o.bb), state_of(part, o.pp)});
+  });
+}
+
+HeadArgs CpuExecutor::head_args(const Part& part, size_t head, size_t size, Value r, Value k, Value v,
+                                std::optional<Value> gate, Value out, StateId state) {
+  const size_t at = head * size;
+  return {part.n_row,
+          size,
+          row(r, part.first) + at,
+          row(k, part.first) + at,
+          row(v, part.first) + at,
+          gate ? row(*gate, part.first) + at : nullptr,
+          row(out, part.first) + at,
+          stride_[r],
+          stride_[k],
+          stride_[v],
+          stride_or_zero(gate),
+          stride_[out],
+          part.state + plan_->state.arrays[state].offset + at * size,
+          nullptr,
+          nullptr,
+          0};
+}
+
+void CpuExecutor::run(const PackedWkv6& op) {
+  const Wkv6Op& o = *op.op;
+  const size_t n = o.head_size, share = o.n_head / o.n_head_kv;
+  each_head(o.n_head, [&](const Part& part, size_t head) {
+    const size_t at = head * n;
+    Wkv6Args args{head_args(part, head, n, o.r, o.k, o.v, o.gate, o.out, o.state),
+                  o.decay_value ? row(*o.decay_value, part.first) + at : op.decay.data() + at,
+                  stride_or_zero(o.decay_value), op.u.data() ? op.u.data() + at : nullptr};
+    args.head.k = row(o.k, part.first) + head / share * n;
+    args.head.v = row(o.v, part.first) + head / share * n;
+    if (o.norm) {
+      args.head.norm_weight = op.norm_weight.data() + at;
+      args.head.norm_bias = op.norm_bias.data() + at;
+      args.head.norm_eps = o.norm->eps;
+    }
+    table_.wkv6(args);
+  });
+}
+
+void CpuExecutor::run(const PackedWkv7& op) {
+  const Wkv7Op& o = *op.op;
+  const size_t n = o.head_size;
+  each_head(o.n_head, [&](const Part& part, size_t head) {
+    const size_t at = head * n;
+    Wkv7Args args{head_args(part, head, n, o.r, o.k, o.v, o.gate, o.out, o.state),
+                  row(o.w, part.first) + at,
+                  row(o.a, part.first) + at,
+                  o.v_mix ? row(*o.v_mix, part.first) + at : nullptr,
+                  o.v_first ? row(*o.v_first, part.first) + at : nullptr,
+                  stride_[o.w],
+                  stride_[o.a],
+                  stride_or_zero(o.v_mix),
+                  stride_or_zero(o.v_first),
+                  op.k_k.data() + at,
+                  op.k_a.data() + at,
+                  op.r_k.data() + at};
+    if (o.norm) {
+      args.head.norm_weight = op.norm_weight.data() + at;
+      args.head.norm_bias = op.norm_bias.data() + at;
+      args.head.norm_eps = o.norm->eps;
+    }
+    table_.wkv7(args);
+  });
+}
+
+void CpuExecutor::run(const PackedDeepEmbed& op) {
+  const size_t rank = plan_->value_width[op.op->out];
+  each_row([&](size_t t) {
+    const float *low = row(op.op->low, t), *embed = row(op.op->embed, t);
+    float* out = row(op.op->out, t);
+    for (size_t m = 0; m < rank; ++m) {
+      out[m] = 0;
+      for (size_t i = 0; i < rank; ++i) out[m] += low[i] * embed[i * rank + m];
+    }
+  });
+}
+
+void CpuExecutor::run(const PackedScale& op) {
+  each_row([&](size_t t) {
+    float* x = row(op.op->x, t);
+    for (size_t i = 0; i < plan_->value_width[op.op->x]; ++i) x[i] *= op.op->factor;
+  });
+}
+
+}  // namespace
+}  // namespace cpu
+
+std::unique_ptr<Executor> make_cpu_executor(std::shared_ptr<const Plan> plan,
+                                            const CpuOptions& options) {
+  return std::make_unique<cpu::CpuExecutor>(std::move(plan), options);
+}
+
+}  // namespace rwkv

@@ -1,0 +1,43 @@
+#include "backends/cpu/isa/tables.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "backends/cpu/isa/needs.h"
+#include "base/cpu.h"
+#include "base/error.h"
+
+namespace rwkv::cpu {
+
+static_assert(static_cast<uint32_t>(rwkv::kCpuAvx2) == cpu::kCpuAvx2 &&
+              static_cast<uint32_t>(rwkv::kCpuFma) == cpu::kCpuFma &&
+              static_cast<uint32_t>(rwkv::kCpuF16c) == cpu::kCpuF16c &&
+              static_cast<uint32_t>(rwkv::kCpuAvx512) == cpu::kCpuAvx512 &&
+              static_cast<uint32_t>(rwkv::kCpuNeon) == cpu::kCpuNeon);
+
+std::span<const KernelTable* const> compiled_tables() {
+  static constexpr const KernelTable* kTables[] = {
+#if defined(__x86_64__)
+      &kAvx512Table, &kAvx2Table,
+#elif defined(__aarch64__)
+      &kNeonTable,
+#endif
+      &kScalarTable};
+  return kTables;
+}
+
+bool can_run(const KernelTable& table) { return (cpu_bits() & table.needs) == table.needs; }
+
+const KernelTable& choose_table(std::string_view name) {
+  if (name.empty())
+    if (const char* forced = std::getenv("RWKV_CPU")) name = forced;
+  std::string names;
+  for (const KernelTable* table : compiled_tables()) {
+    if (!can_run(*table)) continue;
+    if (name.empty() || name == table->name) return *table;
+    names += (names.empty() ? "" : ", ") + std::string(table->name);
+  }
+  throw Error(Code::kArgument, "instruction set \"{}\" (RWKV_CPU): expected one of {}", name, names);
+}
+
+}  // namespace rwkv::cpu

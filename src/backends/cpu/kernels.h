@@ -1,0 +1,112 @@
+// The kernel table: what an instruction set offers. Plain structs and C headers only, since the units of
+// isa/ include it. All activations have row strides of whole 16s, so kernels may read and write up to
+// the next multiple of 16; vectors of weights are padded likewise.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace rwkv::cpu {
+
+constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
+
+// How a panel (16 outputs) stores its weights. Each lies k-major with 16 outputs side by side.
+enum class Pack : uint8_t {
+  kF32,   // [k][16] f32
+  kF16,   // [k][16] f16
+  kBF16,  // [k / 2][16][2] bf16: pairs of neighbouring k; k padded to even with 0
+};
+
+// y[row][16 * (panel - first)] = sum over k of panel * x[row], one chain of fused multiply-adds in rising k.
+struct LinearArgs {
+  Pack pack;
+  const uint8_t* panels;      // panel p at p * panel_bytes
+  size_t panel_bytes, k;
+  size_t first, count;        // panels of this call
+  const float* x;             // [rows], stride x_stride
+  size_t x_stride, rows;
+  float* y;                   // [rows], stride y_stride
+  size_t y_stride;
+};
+
+enum class ActKind : uint8_t { kNone, kTanh, kSigmoid, kSilu, kRelu2, kDecay6, kDecay7 };  // plan's Act
+
+// The end of a linear part, for n columns (a multiple of 16) of each row: see LinearPart. Null: absent.
+struct EpilogueArgs {
+  ActKind act;
+  bool add;
+  size_t rows, n;
+  const float* y;
+  size_t y_stride;
+  const float* bias;
+  const float *gate, *base, *diff;
+  size_t gate_stride, base_stride, diff_stride;
+  float* out;
+  size_t out_stride;
+};
+
+// Layer norm or RMS norm (bias null, rms) of one row of n.
+struct NormArgs {
+  const float *x, *weight, *bias;
+  size_t n;
+  float eps;
+  bool rms;
+  float* out;
+};
+
+// out = h + (p - h) * mix, or with `of_current` h * mix + p * (1 - mix); one row of n. mix null: p - h.
+struct MixArgs {
+  const float *h, *p, *mix;
+  size_t n;
+  bool of_current;
+  float* out;
+};
+
+// v4, channels [first, first + count) of one sequence's n_row tokens.
+struct Wkv4Args {
+  const float *r, *k, *v;  // [n_row], stride `stride`
+  float* out;
+  size_t stride, n_row, first, count;
+  const float *decay, *bonus;
+  float *aa, *bb, *pp;
+};
+
+// One head of one sequence's tokens. The state is [key][value], also for v7. Pointers are at the head's
+// first channel of the first row. norm_weight null: no group norm; gate null: no gate.
+struct HeadArgs {
+  size_t n_row, size;
+  const float *r, *k, *v, *gate;
+  float* out;
+  size_t r_stride, k_stride, v_stride, gate_stride, out_stride;
+  float* state;
+  const float *norm_weight, *norm_bias;
+  float norm_eps;
+};
+struct Wkv6Args {
+  HeadArgs head;
+  const float* w;   // decay; stride 0: the same for all tokens
+  size_t w_stride;
+  const float* u;   // null: gated linear attention
+};
+struct Wkv7Args {
+  HeadArgs head;
+  const float *w, *a, *v_mix, *v_first;  // v_mix null: v as it is
+  size_t w_stride, a_stride, v_mix_stride, v_first_stride;
+  const float *k_k, *k_a, *r_k;
+};
+
+struct KernelTable {
+  const char* name;
+  uint32_t needs;  // CpuBits
+  void (*linear)(const LinearArgs&);
+  void (*epilogue)(const EpilogueArgs&);
+  void (*norm)(const NormArgs&);
+  void (*mix)(const MixArgs&);
+  void (*wkv4)(const Wkv4Args&);
+  void (*wkv6)(const Wkv6Args&);
+  void (*wkv7)(const Wkv7Args&);
+};
+
+extern const KernelTable kScalarTable, kAvx2Table, kAvx512Table, kNeonTable;
+
+}  // namespace rwkv::cpu

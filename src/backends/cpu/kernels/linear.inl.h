@@ -1,0 +1,99 @@
+// Matrix times activations. A panel holds 16 outputs, one a lane, so every output is one chain of fused
+// multiply-adds over rising k, whatever the tile: P panels x N tokens changes speed, never bits.
+
+inline Vec load_f32(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
+
+struct WeightsF32 {
+  static constexpr size_t kStep = 1, kBytes = 64;  // k and bytes a step
+  static void load(const uint8_t* p, Vec (&w)[1]) { w[0] = load_f32(p); }
+};
+struct WeightsF16 {
+  static constexpr size_t kStep = 1, kBytes = 32;
+  static void load(const uint8_t* p, Vec (&w)[1]) { w[0] = load_f16(reinterpret_cast<const uint16_t*>(p)); }
+};
+struct WeightsBF16 {
+  static constexpr size_t kStep = 2, kBytes = 64;
+  static void load(const uint8_t* p, Vec (&w)[2]) {
+    load_bf16_pairs(reinterpret_cast<const uint16_t*>(p), w[0], w[1]);
+  }
+};
+
+constexpr size_t kPrefetchBytes = 2048;  // measured best on the machines at hand (docs/performance.md)
+
+template <typename W, size_t P, size_t N>
+inline void linear_tile(const LinearArgs& a, size_t panel, size_t row) {
+  Vec acc[P][N];
+  const uint8_t* w[P];
+  const float* x[N];
+#pragma GCC unroll 32
+  for (size_t p = 0; p < P; ++p) {
+    w[p] = a.panels + (panel + p) * a.panel_bytes;
+#pragma GCC unroll 32
+    for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
+  }
+#pragma GCC unroll 32
+  for (size_t n = 0; n < N; ++n) x[n] = a.x + (row + n) * a.x_stride;
+  for (size_t k = 0; k < a.k; k += W::kStep) {
+    Vec weight[P][W::kStep];
+#pragma GCC unroll 32
+    for (size_t p = 0; p < P; ++p) {
+      W::load(w[p], weight[p]);
+      if (N == 1) prefetch(w[p] + kPrefetchBytes);
+      w[p] += W::kBytes;
+    }
+#pragma GCC unroll 32
+    for (size_t s = 0; s < W::kStep; ++s)
+#pragma GCC unroll 32
+      for (size_t n = 0; n < N; ++n) {
+        const Vec value = set1(x[n][k + s]);
+#pragma GCC unroll 32
+        for (size_t p = 0; p < P; ++p) acc[p][n] = mul_add(weight[p][s], value, acc[p][n]);
+      }
+  }
+#pragma GCC unroll 32
+  for (size_t p = 0; p < P; ++p)
+#pragma GCC unroll 32
+    for (size_t n = 0; n < N; ++n)
+      store(a.y + (row + n) * a.y_stride + (panel + p - a.first) * kLanes, acc[p][n]);
+}
+
+template <typename W, size_t N>
+inline void linear_tokens(const LinearArgs& a, size_t row) {
+  constexpr size_t kPanels = N == 1 ? kDecodePanels : kPrefillPanels;
+  size_t panel = a.first;
+  for (; panel + kPanels <= a.first + a.count; panel += kPanels)
+    linear_tile<W, kPanels, N>(a, panel, row);
+  for (; panel < a.first + a.count; ++panel) linear_tile<W, 1, N>(a, panel, row);
+}
+
+template <typename W>
+inline void linear_rows(const LinearArgs& a) {
+  size_t row = 0;
+  for (; row + kPrefillTokens <= a.rows; row += kPrefillTokens)
+    linear_tokens<W, kPrefillTokens>(a, row);
+  for (; row + 4 <= a.rows; row += 4) linear_tokens<W, 4>(a, row);
+  for (; row + 2 <= a.rows; row += 2) linear_tokens<W, 2>(a, row);
+  for (; row < a.rows; ++row) linear_tokens<W, 1>(a, row);
+}
+
+inline void linear(const LinearArgs& a) {
+  switch (a.pack) {
+    case Pack::kF32: linear_rows<WeightsF32>(a); break;
+    case Pack::kF16: linear_rows<WeightsF16>(a); break;
+    case Pack::kBF16: linear_rows<WeightsBF16>(a); break;
+  }
+}
+
+inline void epilogue(const EpilogueArgs& a) {
+  for (size_t row = 0; row < a.rows; ++row)
+    for (size_t i = 0; i < a.n; i += kLanes) {
+      Vec y = load(a.y + row * a.y_stride + i);
+      if (a.bias) y = y + load(a.bias + i);
+      y = activate(a.act, y);
+      if (a.gate) y = y * load(a.gate + row * a.gate_stride + i);
+      if (a.base)
+        y = mul_add(load(a.diff + row * a.diff_stride + i), y, load(a.base + row * a.base_stride + i));
+      float* out = a.out + row * a.out_stride + i;
+      store(out, a.add ? load(out) + y : y);
+    }
+}

@@ -1,0 +1,77 @@
+// The plan's ops with their weights in kernel layout. One struct an op, as in plan.h.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "backends/cpu/packed.h"
+
+namespace rwkv::cpu {
+
+struct PackedNorm {
+  PackedVector weight, bias;
+  float eps = 0;
+  bool rms = false;
+  explicit PackedNorm(const Norm& norm)
+      : weight(norm.weight), bias(norm.bias), eps(norm.eps), rms(norm.kind == Norm::Kind::kRms) {}
+  NormArgs args(const float* x, size_t n, float* out) const {
+    return {x, weight.data(), bias.data(), n, eps, rms, out};
+  }
+};
+
+struct PackedEmbed {
+  const EmbedOp* op;
+  std::optional<PackedNorm> norm;
+};
+struct PackedNormOp {
+  const NormOp* op;
+  PackedNorm norm;
+};
+struct PackedShiftMix {
+  const NormShiftMixOp* op;
+  PackedNorm norm;
+  std::vector<PackedVector> mix;
+};
+struct PackedLinear {
+  struct Part {
+    const LinearPart* part;
+    PackedMatrix weight;
+    PackedVector bias;
+  };
+  struct Chunk {  // a piece of work: some neighbouring panels of a part
+    size_t part, first, count;
+  };
+  std::vector<Part> parts;
+  std::vector<Chunk> chunks;
+};
+struct PackedWkv4 {
+  const Wkv4Op* op;
+  PackedVector decay, first;
+};
+struct PackedWkv6 {
+  const Wkv6Op* op;
+  PackedVector decay, u, norm_weight, norm_bias;
+};
+struct PackedWkv7 {
+  const Wkv7Op* op;
+  PackedVector k_k, k_a, r_k, norm_weight, norm_bias;
+};
+struct PackedDeepEmbed {
+  const DeepEmbedOp* op;
+};
+struct PackedScale {
+  const ScaleOp* op;
+};
+using PackedOp = std::variant<PackedEmbed, PackedNormOp, PackedShiftMix, PackedLinear, PackedWkv4,
+                              PackedWkv6, PackedWkv7, PackedDeepEmbed, PackedScale>;
+
+constexpr size_t kChunkPanels = 4;  // as many as a decode tile walks at once
+
+// `packed` is called after each matrix with its source bytes.
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool,
+                               const std::function<void(const Matrix&, bool in_map)>& packed);
+
+}  // namespace rwkv::cpu

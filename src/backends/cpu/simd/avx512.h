@@ -1,0 +1,46 @@
+// Vec = 16 floats in one AVX-512 register. Included inside a namespace, after <immintrin.h>.
+struct Vec {
+  __m512 v;
+};
+using Mask = __mmask16;
+constexpr size_t kPrefillTokens = 12;  // 2 panels x 12 tokens: 24 accumulators + 2 weights of 32 registers
+constexpr size_t kPrefillPanels = 2;
+constexpr size_t kDecodePanels = 4;
+
+inline Vec zero() { return {_mm512_setzero_ps()}; }
+inline Vec set1(float x) { return {_mm512_set1_ps(x)}; }
+inline Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline void store(float* p, Vec x) { _mm512_storeu_ps(p, x.v); }
+inline Vec load_n(const float* p, size_t n) {  // n < 16 values, the rest 0
+  return {_mm512_maskz_loadu_ps(static_cast<Mask>((1u << n) - 1u), p)};
+}
+inline void store_n(float* p, Vec x, size_t n) {
+  _mm512_mask_storeu_ps(p, static_cast<Mask>((1u << n) - 1u), x.v);
+}
+inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Vec mul_add(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }  // b where a is NaN
+inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Vec round(Vec a) {  // to nearest, ties to even
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline Vec pow2(Vec n) {  // 2^n for whole n in [-126, 127]
+  const __m512i bits = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(bits, 23))};
+}
+inline Vec abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
+inline Mask less(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
+inline Vec select(Mask m, Vec yes, Vec no) { return {_mm512_mask_blend_ps(m, no.v, yes.v)}; }
+inline Vec load_f16(const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+// 16 pairs of bf16: the values at even places, the values at odd places.
+inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
+  const __m512i pairs = _mm512_loadu_si512(p);
+  even.v = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+  odd.v = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }

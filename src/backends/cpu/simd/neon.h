@@ -1,0 +1,88 @@
+// Vec = 16 floats in four NEON registers. Included inside a namespace, after <arm_neon.h>.
+struct Vec {
+  float32x4_t q[4];
+};
+struct Mask {
+  uint32x4_t q[4];
+};
+constexpr size_t kPrefillTokens = 4;  // 1 panel x 4 tokens: 16 accumulators + 4 weights of 32 registers
+constexpr size_t kPrefillPanels = 1;
+constexpr size_t kDecodePanels = 4;
+
+template <typename F>
+inline Vec each(F f) {
+  return {{f(0), f(1), f(2), f(3)}};
+}
+inline Vec set1(float x) {
+  return each([&](int) { return vdupq_n_f32(x); });
+}
+inline Vec zero() { return set1(0); }
+inline Vec load(const float* p) {
+  return each([&](int i) { return vld1q_f32(p + 4 * i); });
+}
+inline void store(float* p, Vec x) {
+  for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, x.q[i]);
+}
+inline Vec load_n(const float* p, size_t n) {  // n < 16 values, the rest 0
+  float all[16] = {};
+  for (size_t i = 0; i < n; ++i) all[i] = p[i];
+  return load(all);
+}
+inline void store_n(float* p, Vec x, size_t n) {
+  float all[16];
+  store(all, x);
+  for (size_t i = 0; i < n; ++i) p[i] = all[i];
+}
+inline Vec operator+(Vec a, Vec b) {
+  return each([&](int i) { return vaddq_f32(a.q[i], b.q[i]); });
+}
+inline Vec operator-(Vec a, Vec b) {
+  return each([&](int i) { return vsubq_f32(a.q[i], b.q[i]); });
+}
+inline Vec operator*(Vec a, Vec b) {
+  return each([&](int i) { return vmulq_f32(a.q[i], b.q[i]); });
+}
+inline Vec operator/(Vec a, Vec b) {
+  return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); });
+}
+inline Vec mul_add(Vec a, Vec b, Vec c) {
+  return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
+}
+// As on x86: the second operand where the comparison fails, NaN included.
+inline Vec max(Vec a, Vec b) {
+  return each([&](int i) { return vbslq_f32(vcgtq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]); });
+}
+inline Vec min(Vec a, Vec b) {
+  return each([&](int i) { return vbslq_f32(vcltq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]); });
+}
+inline Vec round(Vec a) {  // to nearest, ties to even
+  return each([&](int i) { return vrndnq_f32(a.q[i]); });
+}
+inline Vec pow2(Vec n) {  // 2^n for whole n in [-126, 127]
+  return each([&](int i) {
+    const int32x4_t bits = vaddq_s32(vcvtnq_s32_f32(n.q[i]), vdupq_n_s32(127));
+    return vreinterpretq_f32_s32(vshlq_n_s32(bits, 23));
+  });
+}
+inline Vec abs(Vec a) {
+  return each([&](int i) { return vabsq_f32(a.q[i]); });
+}
+inline Mask less(Vec a, Vec b) {
+  return {{vcltq_f32(a.q[0], b.q[0]), vcltq_f32(a.q[1], b.q[1]), vcltq_f32(a.q[2], b.q[2]),
+           vcltq_f32(a.q[3], b.q[3])}};
+}
+inline Vec select(Mask m, Vec yes, Vec no) {
+  return each([&](int i) { return vbslq_f32(m.q[i], yes.q[i], no.q[i]); });
+}
+inline Vec load_f16(const uint16_t* p) {
+  return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
+}
+// 16 pairs of bf16: the values at even places, the values at odd places.
+inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t pairs = vreinterpretq_u32_u16(vld1q_u16(p + 8 * i));
+    even.q[i] = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
+    odd.q[i] = vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000u)));
+  }
+}
+inline void prefetch(const void* p) { __builtin_prefetch(p); }

@@ -1,0 +1,97 @@
+#include "backends/reference/reference.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "backends/reference/ops.h"
+#include "base/error.h"
+
+namespace rwkv {
+namespace {
+
+using reference::Array;
+
+class ReferenceExecutor final : public Executor {
+ public:
+  explicit ReferenceExecutor(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
+
+  const Plan& plan() const override { return *plan_; }
+  std::string_view device() const override { return "reference (double, 1 thread)"; }
+
+  Slot new_slot() override {
+    const std::lock_guard lock(mutex_);
+    const Slot slot = next_++;
+    slots_.emplace(slot, initial());
+    return slot;
+  }
+  void free_slot(Slot slot) noexcept override {
+    const std::lock_guard lock(mutex_);
+    slots_.erase(slot);
+  }
+  void reset_slot(Slot slot) override {
+    const std::lock_guard lock(mutex_);
+    slots_.at(slot) = initial();
+  }
+  void copy_slot(Slot from, Slot to) override {
+    const std::lock_guard lock(mutex_);
+    slots_.at(to) = slots_.at(from);
+  }
+  void read_slot(Slot slot, std::span<float> canonical) override {
+    const std::lock_guard lock(mutex_);
+    const Array& state = slots_.at(slot);
+    std::transform(state.begin(), state.end(), canonical.begin(),
+                   [](double x) { return static_cast<float>(x); });
+  }
+  void write_slot(Slot slot, std::span<const float> canonical) override {
+    const std::lock_guard lock(mutex_);
+    slots_.at(slot).assign(canonical.begin(), canonical.end());
+  }
+
+  void run(const Step& step, std::span<float> logits) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<Array*> states;
+    for (const Segment& segment : step.segments) states.push_back(&slots_.at(segment.slot));
+    std::vector<Array> values = make_values(step.tokens.size());
+    reference::Context body{*plan_, step.tokens, step.segments, states, values, step.tokens.size()};
+    for (const Op& op : plan_->body) std::visit([&](const auto& o) { reference::run(body, o); }, op);
+    if (step.logit_rows.empty()) return;
+
+    std::vector<Array> wanted = make_values(step.logit_rows.size());
+    reference::Context head{*plan_, {}, {}, {}, wanted, step.logit_rows.size()};
+    for (size_t i = 0; i < step.logit_rows.size(); ++i)
+      std::copy_n(body.row(plan_->x, step.logit_rows[i]), plan_->n_embd, head.row(plan_->x, i));
+    for (const Op& op : plan_->head) std::visit([&](const auto& o) { reference::run(head, o); }, op);
+    const Array& out = wanted[plan_->logits];
+    std::transform(out.begin(), out.end(), logits.begin(),
+                   [](double x) { return static_cast<float>(x); });
+  }
+
+ private:
+  Array initial() const {
+    Array state(plan_->state.size);
+    for (const StateArray& array : plan_->state.arrays)
+      for (size_t i = 0; i < array.size; ++i)
+        state[array.offset + i] =
+            static_cast<double>(array.start.empty() ? array.initial : array.start[i]);
+    return state;
+  }
+  std::vector<Array> make_values(size_t rows) const {
+    std::vector<Array> values;
+    for (const size_t width : plan_->value_width) values.emplace_back(rows * width);
+    return values;
+  }
+
+  std::shared_ptr<const Plan> plan_;
+  std::mutex mutex_;
+  std::map<Slot, Array> slots_;
+  Slot next_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> make_reference_executor(std::shared_ptr<const Plan> plan) {
+  return std::make_unique<ReferenceExecutor>(std::move(plan));
+}
+
+}  // namespace rwkv

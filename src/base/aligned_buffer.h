@@ -1,0 +1,36 @@
+// Zeroed memory aligned to cache lines; large buffers ask for huge pages. The one place that allocates raw.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+namespace rwkv {
+
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t bytes);  // throws std::bad_alloc
+  ~AlignedBuffer();
+  AlignedBuffer(AlignedBuffer&& other) noexcept { swap(other); }
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  std::byte* data() const { return data_; }
+  template <typename T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
+  size_t size() const { return size_; }
+
+ private:
+  void swap(AlignedBuffer& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace rwkv

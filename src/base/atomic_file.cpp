@@ -1,0 +1,42 @@
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace rwkv {
+
+AtomicFile::AtomicFile(const std::string& path)
+    : path_(path), neighbour_(path + ".part-" + std::to_string(::getpid())) {
+  fd_ = ::open(neighbour_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(neighbour_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(fd_) != 0 || ::rename(neighbour_.c_str(), path_.c_str()) != 0)
+    throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
+  ::close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace rwkv

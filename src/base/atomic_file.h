@@ -1,0 +1,24 @@
+// Writes a file whole or not at all: into a neighbour that takes its place when everything is on disk.
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace rwkv {
+
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);  // Error{kIo}
+  ~AtomicFile();                                 // removes the neighbour unless committed
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);  // Error{kIo}: "...: cannot be written: No space left"
+  void commit();                                 // flush to disk, rename
+
+ private:
+  std::string path_, neighbour_;
+  int fd_ = -1;
+};
+
+}  // namespace rwkv

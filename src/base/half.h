@@ -1,0 +1,44 @@
+// IEEE half and bfloat16 <-> float, exact or rounded to nearest even. Plain integer code: the same bits on
+// every machine. Fast paths live in the kernels.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace rwkv {
+
+inline float f16_to_f32(uint16_t half) noexcept {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
+  const uint32_t rest = half & 0x7fffu;
+  if (rest >= 0x7c00u)  // infinity or NaN (made quiet, as the hardware does)
+    return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13 |
+                                (rest > 0x7c00u ? 0x400000u : 0u));
+  if (rest >= 0x400u) return std::bit_cast<float>(sign | ((rest << 13) + 0x38000000u));
+  const float tiny = static_cast<float>(rest) * 0x1p-24f;  // subnormal: exact
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(tiny));
+}
+
+inline uint16_t f32_to_f16(float value) noexcept {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
+  const uint32_t rest = bits & 0x7fffffffu;
+  if (rest > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
+  if (rest >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds past 65504
+  if (rest < 0x38800000u) {  // subnormal half: let the float adder round at 2^-24
+    const float sum = std::bit_cast<float>(rest) + 0.5f;
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(sum) - 0x3f000000u));
+  }
+  return static_cast<uint16_t>(sign | (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13);
+}
+
+inline float bf16_to_f32(uint16_t value) noexcept {
+  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
+}
+
+inline uint16_t f32_to_bf16(float value) noexcept {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+}  // namespace rwkv

@@ -1,0 +1,33 @@
+// A file mapped read-only, or a buffer that stands in for one (tests, memory models).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace rwkv {
+
+class MappedFile {
+ public:
+  // Error{kIo} when it cannot be opened, is not a regular file, or is empty.
+  static std::shared_ptr<MappedFile> open(const std::string& path);
+  static std::shared_ptr<MappedFile> from_bytes(std::string path, std::vector<std::byte> bytes);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return bytes_; }
+  // Gives whole pages inside `part` back to the system; they are read again when touched.
+  void drop(std::span<const std::byte> part) const noexcept;
+
+ private:
+  MappedFile() = default;
+  std::string path_;
+  std::span<const std::byte> bytes_;
+  std::vector<std::byte> owned_;  // from_bytes only
+};
+
+}  // namespace rwkv

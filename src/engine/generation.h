@@ -1,0 +1,61 @@
+// Sample, feed, stop: one reply. Text comes out as soon as it is certain, and when it ends the session
+// holds exactly the prompt and the visible text, whatever had been sampled beyond.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+#include "sampling/sampler.h"
+
+namespace rwkv {
+
+struct GenerationOptions {
+  uint64_t max_token = 0;  // 0: no limit
+  std::vector<std::string> stops;
+  std::vector<Token> stop_tokens;
+  bool ignore_end = false;
+};
+
+enum class Finish { kNot, kStop, kEnd, kLength };
+
+class Generation {
+ public:
+  // logits [n_vocab]: those after the session's last token. Session and sampler outlive this.
+  Generation(Session& session, Sampler& sampler, GenerationOptions options,
+             std::span<const float> logits);
+
+  Finish next(std::string& text);    // one token; `text` becomes what is certain now
+  void stop(std::string& text);      // ends it early; `text` becomes what was held back
+  uint64_t n_token() const { return n_token_; }
+
+ private:
+  void feed_sampled();
+  void append(std::string_view bytes, std::string& text);
+  Finish finish_at_stop(size_t position, std::string& text);
+  void rewind(std::string kept);
+  void emit(size_t n_byte, std::string& text);
+  void feed(std::span<const Token> tokens);
+
+  Session& session_;
+  Sampler& sampler_;
+  GenerationOptions options_;
+  const Tokenizer& tokenizer_;
+  std::vector<float> logits_;
+  uint64_t n_token_ = 0;
+  bool finished_ = false;
+  bool sampled_ = false;      // token_ is chosen, but not fed yet
+  Token token_ = 0;
+
+  std::string held_;          // bytes that may become part of a stop string
+  Utf8Stream utf8_;
+  // A copy of the session from before the token in which held_ begins, what has been fed since, and the
+  // bytes of it that are visible.
+  std::unique_ptr<Session> mark_;
+  bool marked_ = false, mark_next_ = false;
+  std::vector<Token> since_mark_;
+  std::string visible_since_mark_;
+};
+
+}  // namespace rwkv

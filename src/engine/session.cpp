@@ -1,0 +1,110 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace rwkv {
+namespace {
+
+// Tokens of one call to the executor: bounds the memory of the reference backend, and the time until
+// another session gets its turn.
+constexpr size_t kStepTokens = 512;
+
+}  // namespace
+
+Session::Use::Use(const Session& session) : busy_(session.busy_) {
+  if (busy_.exchange(true)) throw Error(Code::kBusy, "the session is inside another call");
+}
+
+Session::Session(std::shared_ptr<LoadedModel> model)
+    : model_(std::move(model)), slot_(model_->runner().new_slot()) {}
+
+Session::~Session() { model_->runner().free_slot(slot_); }
+
+void Session::feed(std::span<const Token> tokens, std::span<float> logits, Logits which) {
+  const Use use(*this);
+  if (tokens.empty()) throw Error(Code::kArgument, "0 tokens to feed, expected 1 or more");
+  const Plan& plan = model_->plan();
+  const Segment all{slot_, tokens.size()};
+  check_step(plan, {tokens, {&all, 1}, {}});
+  std::vector<uint32_t> rows;
+  for (size_t begin = 0; begin < tokens.size(); begin += kStepTokens) {
+    const size_t n = std::min(kStepTokens, tokens.size() - begin);
+    const bool last = begin + n == tokens.size();
+    rows.clear();
+    std::span<float> out;
+    if (!logits.empty() && which == Logits::kAll) {
+      rows.resize(n);
+      std::iota(rows.begin(), rows.end(), 0u);
+      out = logits.subspan(begin * plan.n_vocab, n * plan.n_vocab);
+    } else if (!logits.empty() && last) {
+      rows.push_back(static_cast<uint32_t>(n - 1));
+      out = logits;
+    }
+    const Segment segment{slot_, n};
+    model_->runner().run({tokens.subspan(begin, n), {&segment, 1}, rows}, out);
+    n_token_ += n;
+  }
+}
+
+void Session::reset() {
+  const Use use(*this);
+  model_->runner().reset_slot(slot_);
+  n_token_ = 0;
+}
+
+std::unique_ptr<Session> Session::fork() const {
+  auto copy = std::make_unique<Session>(model_);
+  copy->copy_from(*this);
+  return copy;
+}
+
+void Session::copy_from(const Session& other) {
+  const Use use(*this);
+  const Use use_other(other);
+  if (other.model_ != model_) throw Error(Code::kState, "the sessions belong to different models");
+  model_->runner().copy_slot(other.slot_, slot_);
+  n_token_ = other.n_token_;
+}
+
+Snapshot Session::snapshot() const {
+  const Use use(*this);
+  Snapshot out{model_, std::vector<float>(model_->plan().state.size), n_token_};
+  model_->runner().read_slot(slot_, out.state);
+  return out;
+}
+
+void Session::restore(const Snapshot& snapshot) {
+  const Use use(*this);
+  if (snapshot.model->fingerprint != model_->fingerprint ||
+      snapshot.state.size() != model_->plan().state.size)
+    throw Error(Code::kState, "the snapshot belongs to model {}, the session to {}", snapshot.model->path,
+                model_->path);
+  model_->runner().write_slot(slot_, snapshot.state);
+  n_token_ = snapshot.n_token;
+}
+
+void feed_many(std::span<Session* const> sessions, std::span<const Token> tokens,
+               std::span<const size_t> counts, std::span<float> logits) {
+  if (sessions.empty()) throw Error(Code::kArgument, "0 sessions to feed, expected 1 or more");
+  std::vector<std::unique_ptr<Session::Use>> uses;
+  std::vector<Segment> segments;
+  std::vector<uint32_t> rows;
+  uint32_t row = 0;
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    uses.push_back(std::make_unique<Session::Use>(*sessions[i]));
+    if (sessions[i]->model_ != sessions[0]->model_)
+      throw Error(Code::kArgument, "session {} belongs to another model than session 0", i);
+    segments.push_back({sessions[i]->slot_, counts[i]});
+    row += static_cast<uint32_t>(counts[i]);
+    if (!logits.empty()) rows.push_back(row - 1);
+  }
+  const Step step{tokens, segments, rows};
+  check_step(sessions[0]->model_->plan(), step);
+  sessions[0]->model_->runner().run(step, logits);
+  for (size_t i = 0; i < sessions.size(); ++i) sessions[i]->n_token_ += counts[i];
+}
+
+}  // namespace rwkv

@@ -1,0 +1,69 @@
+// One sequence on a model: its slot, and how many tokens it has seen. Snapshots are copies outside.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/model.h"
+
+namespace rwkv {
+
+struct Snapshot {
+  std::shared_ptr<LoadedModel> model;
+  std::vector<float> state;  // canonical
+  uint64_t n_token = 0;
+};
+
+class Session {
+ public:
+  explicit Session(std::shared_ptr<LoadedModel> model);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const std::shared_ptr<LoadedModel>& model() const { return model_; }
+  uint64_t n_token() const { return n_token_; }
+  Slot slot() const { return slot_; }
+
+  // logits: empty, [n_vocab] (after the last token), or with kAll [tokens.size(), n_vocab].
+  enum class Logits { kLast, kAll };
+  void feed(std::span<const Token> tokens, std::span<float> logits, Logits which = Logits::kLast);
+  void reset();
+  std::unique_ptr<Session> fork() const;
+  void copy_from(const Session& other);  // of the same model
+  Snapshot snapshot() const;
+  void restore(const Snapshot& snapshot);  // Error{kState} when of another model
+
+  // Held while the session is inside a call; Error{kBusy} when it already is.
+  class Use {
+   public:
+    explicit Use(const Session& session);
+    ~Use() { busy_.store(false); }
+
+   private:
+    std::atomic<bool>& busy_;
+  };
+
+ private:
+  friend void feed_many(std::span<Session* const>, std::span<const Token>, std::span<const size_t>,
+                        std::span<float>);
+  std::shared_ptr<LoadedModel> model_;
+  Slot slot_;
+  uint64_t n_token_ = 0;
+  mutable std::atomic<bool> busy_{false};
+};
+
+// One step over several sessions of one model: counts[i] tokens of session i, one after another.
+void feed_many(std::span<Session* const> sessions, std::span<const Token> tokens,
+               std::span<const size_t> counts, std::span<float> logits);
+
+// State files. The format is in docs/states.md.
+void save_snapshot(const Snapshot& snapshot, const std::string& path);
+// Also reads state-tuned checkpoints (blocks.N.att.time_state). Error{kState} when it does not fit.
+Snapshot load_snapshot(std::shared_ptr<LoadedModel> model, const std::string& path);
+Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std::byte> bytes,
+                        const std::string& path);
+
+}  // namespace rwkv

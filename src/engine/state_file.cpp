@@ -1,0 +1,116 @@
+// State files: a header of fixed size, then the canonical state as f32. Little-endian. See docs/states.md.
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "base/atomic_file.h"
+#include "base/byte_reader.h"
+#include "base/hash.h"
+#include "engine/session.h"
+#include "formats/formats.h"
+
+namespace rwkv {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+constexpr std::string_view kMagic = "RWKVSTAT";
+constexpr uint32_t kVersion = 1;
+
+struct Header {  // 64 bytes
+  char magic[8];
+  uint32_t version, header_bytes;
+  uint64_t fingerprint;  // LoadedModel::fingerprint
+  uint64_t n_float;      // state floats that follow
+  uint64_t n_token;      // tokens seen
+  uint64_t checksum;     // Hash64 of the floats
+  uint64_t reserved[2];
+};
+static_assert(sizeof(Header) == 64);
+
+uint64_t checksum_of(std::span<const std::byte> data) {
+  Hash64 hash;
+  hash.add(data);
+  return hash.value();
+}
+
+// A state-tuned checkpoint: initial head states, token shifts zero.
+Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& path,
+                         std::shared_ptr<MappedFile> map) {
+  const Plan& plan = model->plan();
+  std::shared_ptr<TensorFile> file = std::string_view(reinterpret_cast<const char*>(map->bytes().data()), 2) ==
+                                             "PK"
+                                         ? read_pth(path, map)
+                                         : read_safetensors(path, map);
+  Weights weights(file);
+  for (const Tensor& t : file->tensors())
+    if (is_weight_type(t.dtype)) weights.add(t.name, {t.name, t.dtype, t.shape, t.bytes});
+  weights.scheme = "BlinkDL";
+  weights.version = model->model.version + " state for this";
+  const bool by_key = model->model.version.rfind("v7", 0) != 0 && model->model.version != "arwkv7";
+  Snapshot out{model, std::vector<float>(plan.state.size, 0.0f), 0};
+  for (const StateArray& array : plan.state.arrays) {
+    if (array.n_head == 0) continue;
+    const Layer layer{weights, array.layer};
+    weights.at(layer.full("att.time_state"));  // must be there
+    const Vector start = layer.start_state(array.n_head, array.head_size, by_key);
+    std::copy(start.begin(), start.end(), out.state.begin() + static_cast<ptrdiff_t>(array.offset));
+  }
+  return out;
+}
+
+}  // namespace
+
+void save_snapshot(const Snapshot& snapshot, const std::string& path) {
+  const auto data = std::as_bytes(std::span(snapshot.state));
+  Header header{};
+  std::memcpy(header.magic, kMagic.data(), kMagic.size());
+  header.version = kVersion;
+  header.header_bytes = sizeof header;
+  header.fingerprint = snapshot.model->fingerprint;
+  header.n_float = snapshot.state.size();
+  header.n_token = snapshot.n_token;
+  header.checksum = checksum_of(data);
+  AtomicFile file(path);
+  file.write(std::as_bytes(std::span(&header, 1)));
+  file.write(data);
+  file.commit();
+}
+
+Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std::byte> bytes,
+                        const std::string& path) {
+  ByteReader reader(bytes, path);
+  const auto header = reader.number<Header>("a state file's header");
+  if (std::string_view(header.magic, sizeof header.magic) != kMagic)
+    throw Error(Code::kState, "{}: byte 0: expected the magic RWKVSTAT of a state file", path);
+  if (header.version != kVersion || header.header_bytes != sizeof(Header))
+    throw Error(Code::kState, "{}: state file version {}, expected {}", path, header.version, kVersion);
+  const size_t n = model->plan().state.size;
+  if (header.fingerprint != model->fingerprint || header.n_float != n)
+    throw Error(Code::kState, "{}: the state belongs to a model with fingerprint {} and {} floats, expected "
+                "{} and {}", path, hex(header.fingerprint), header.n_float, hex(model->fingerprint), n);
+  if (reader.left() != n * sizeof(float))
+    throw Error(Code::kState, "{}: {} bytes of state, expected {} (is the file cut?)", path, reader.left(),
+                n * sizeof(float));
+  const auto data = reader.take(n * sizeof(float), "the state");
+  if (checksum_of(data) != header.checksum)
+    throw Error(Code::kState, "{}: the checksum fails: the file is damaged", path);
+  Snapshot out{std::move(model), std::vector<float>(n), header.n_token};
+  std::memcpy(out.state.data(), data.data(), data.size());
+  for (const float x : out.state)
+    if (!std::isfinite(x)) throw Error(Code::kState, "{}: the state holds a value that is not finite", path);
+  return out;
+}
+
+Snapshot load_snapshot(std::shared_ptr<LoadedModel> model, const std::string& path) {
+  const auto map = MappedFile::open(path);
+  const auto bytes = map->bytes();
+  if (bytes.size() >= 8 && std::memcmp(bytes.data(), kMagic.data(), 8) == 0)
+    return parse_snapshot(std::move(model), bytes, path);
+  const bool zip = bytes.size() > 4 && std::memcmp(bytes.data(), "PK\3\4", 4) == 0;
+  const bool safetensors = bytes.size() > 9 && static_cast<char>(bytes[8]) == '{';
+  if (zip || safetensors) return from_checkpoint(std::move(model), path, map);
+  throw Error(Code::kState, "{}: expected a state file (RWKVSTAT), or a state-tuned .pth or safetensors", path);
+}
+
+}  // namespace rwkv

@@ -1,0 +1,41 @@
+// Naming schemes: what each family of files calls the tensors, as tables of
+//   pattern in the file -> canonical name, and what must happen to the tensor.
+// "*" stands for a layer's number; "{a,b}" for alternatives, which both sides list in the same order.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "models/weights.h"
+
+namespace rwkv {
+
+enum class Transform : uint8_t {
+  kSame,
+  kTranspose,  // swap the last two axes (low-rank factors that lie in x out)
+  kSplit,      // rows of one tensor -> one vector per alternative of the canonical name
+};
+
+struct NameRow {
+  std::string_view from, to;
+  Transform transform = Transform::kSame;
+};
+
+struct NameScheme {
+  std::string_view name;
+  bool (*matches)(const TensorFile& file);
+  std::span<const NameRow> rows;
+  bool pass_others = false;  // a tensor without a row keeps its name (the scheme is BlinkDL's but for rows)
+  bool decay_transformed = false;
+  bool ln0_folded = false;
+};
+
+std::span<const NameScheme> checkpoint_schemes();  // .pth, safetensors, .bin, Hugging Face
+std::span<const NameScheme> gguf_schemes();
+
+// Chooses the scheme and renames. Tensors that no row knows are left out (and logged).
+// Error{kUnsupported} when no scheme fits.
+std::shared_ptr<Weights> canonical_weights(std::shared_ptr<TensorFile> file);
+
+}  // namespace rwkv

@@ -1,0 +1,51 @@
+// What a backend offers: a plan with its weights on a device, slots for states, and run(step).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "plan/plan.h"
+
+namespace rwkv {
+
+using Slot = uint32_t;
+
+struct Segment {
+  Slot slot;      // where the sequence's state is; advanced by n_row tokens
+  size_t n_row;   // >= 1; rows follow each other in the order of the segments
+};
+
+// What runs at once: one decode token, a prompt chunk, or many conversations. A row's result depends only
+// on its own sequence.
+struct Step {
+  std::span<const int32_t> tokens;         // [rows], each in [0, n_vocab)
+  std::span<const Segment> segments;       // n_row sums up to rows; slots differ from each other
+  std::span<const uint32_t> logit_rows;    // rows whose logits are wanted, rising
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  virtual const Plan& plan() const = 0;
+  virtual std::string_view device() const = 0;  // "cpu (avx512, 2 threads)"
+
+  // A new slot in the initial state. Any thread. Error{kMemory}.
+  virtual Slot new_slot() = 0;
+  virtual void free_slot(Slot slot) noexcept = 0;
+  virtual void reset_slot(Slot slot) = 0;                               // to the initial state
+  virtual void copy_slot(Slot from, Slot to) = 0;
+  virtual void read_slot(Slot slot, std::span<float> canonical) = 0;    // [state.size]
+  virtual void write_slot(Slot slot, std::span<const float> canonical) = 0;
+
+  // logits [logit_rows.size(), n_vocab], f32. One call runs at a time; others wait. The step has been
+  // checked (check_step). Afterwards the slots hold the state after their last row.
+  virtual void run(const Step& step, std::span<float> logits) = 0;
+};
+
+// Error{kArgument} names the first token out of range, empty segment, slot used twice ...
+void check_step(const Plan& plan, const Step& step);
+
+}  // namespace rwkv

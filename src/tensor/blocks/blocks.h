@@ -1,0 +1,42 @@
+// Decoders of the element types, one function each: n_block blocks -> f32, with ggml's arithmetic, bit for
+// bit. Layouts: docs/formats.md. `in` need not be aligned.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/half.h"
+
+namespace rwkv::blocks {
+
+using Byte = std::byte;
+
+inline unsigned u8(const Byte* p) noexcept { return std::to_integer<unsigned>(*p); }
+inline int i8(const Byte* p) noexcept { return static_cast<int8_t>(u8(p)); }
+template <typename T>
+inline T load(const Byte* p) noexcept {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+inline float half(const Byte* p) noexcept { return f16_to_f32(load<uint16_t>(p)); }
+
+void decode_f32(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_f16(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_bf16(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_f64(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q4_0(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q4_1(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q5_0(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q5_1(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q8_0(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q2_k(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q3_k(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q4_k(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q5_k(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_q6_k(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_iq4_nl(const Byte* in, size_t n_block, float* out) noexcept;
+void decode_iq4_xs(const Byte* in, size_t n_block, float* out) noexcept;
+
+}  // namespace rwkv::blocks

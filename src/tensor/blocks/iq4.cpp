@@ -1,0 +1,36 @@
+// Four bits that index a table of 16 uneven levels: IQ4_NL (32 values), IQ4_XS (256, a scale per 32).
+#include "tensor/blocks/blocks.h"
+
+namespace rwkv::blocks {
+namespace {
+
+constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                1,    13,   25,  38,  53,  69,  89,  113};
+
+// 16 bytes: low nibbles are values 0..15, high nibbles 16..31.
+void levels(const Byte* nibbles, float scale, float* out) noexcept {
+  for (unsigned j = 0; j < 16; ++j) {
+    out[j] = scale * static_cast<float>(kLevels[u8(nibbles + j) & 15]);
+    out[j + 16] = scale * static_cast<float>(kLevels[u8(nibbles + j) >> 4]);
+  }
+}
+
+}  // namespace
+
+void decode_iq4_nl(const Byte* in, size_t n_block, float* out) noexcept {
+  for (; n_block > 0; --n_block, in += 18, out += 32) levels(in + 2, half(in), out);
+}
+
+void decode_iq4_xs(const Byte* in, size_t n_block, float* out) noexcept {
+  for (; n_block > 0; --n_block, in += 136, out += 256) {
+    const float d = half(in);
+    const unsigned high = load<uint16_t>(in + 2);
+    for (unsigned j = 0; j < 8; ++j) {
+      const unsigned low = u8(in + 4 + j / 2) >> 4 * (j % 2) & 15;
+      const int scale = static_cast<int>(low | (high >> 2 * j & 3) << 4) - 32;
+      levels(in + 8 + 16 * j, d * static_cast<float>(scale), out + 32 * j);
+    }
+  }
+}
+
+}  // namespace rwkv::blocks

@@ -1,0 +1,56 @@
+// Id = byte value. Bytes without an id become '?', or id 0 where even that one is missing.
+#include <array>
+
+#include "base/error.h"
+#include "tokenizers/tokenizer.h"
+
+namespace rwkv {
+namespace {
+
+class ByteTokenizer final : public Tokenizer {
+ public:
+  explicit ByteTokenizer(size_t n_token) : n_token_(n_token) {
+    for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] = static_cast<char>(i);
+  }
+
+  std::string_view kind() const override { return "bytes"; }
+  size_t n_token() const override { return n_token_; }
+
+  std::vector<Token> encode(std::string_view text, Special) const override {
+    const Token other = n_token_ > '?' ? '?' : 0;
+    std::vector<Token> out;
+    out.reserve(text.size());
+    for (char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      out.push_back(byte < n_token_ ? byte : other);
+    }
+    return out;
+  }
+
+  std::string_view bytes_of(Token token, Special) const override {
+    if (token < 0 || static_cast<size_t>(token) >= n_token_) return {};
+    return {&bytes_[static_cast<size_t>(token)], 1};
+  }
+
+  bool is_control(Token) const override { return false; }
+
+  std::optional<Token> find(std::string_view text) const override {
+    if (text.size() != 1) return std::nullopt;
+    const auto byte = static_cast<unsigned char>(text[0]);
+    return byte < n_token_ ? std::optional<Token>(byte) : std::nullopt;
+  }
+
+ private:
+  size_t n_token_;
+  std::array<char, 256> bytes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> make_byte_tokenizer(size_t n_token) {
+  if (n_token == 0 || n_token > 256)
+    throw Error(Code::kArgument, "a byte tokenizer has 1 to 256 tokens, not {}", n_token);
+  return std::make_unique<ByteTokenizer>(n_token);
+}
+
+}  // namespace rwkv
