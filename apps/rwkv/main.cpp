@@ -50,7 +50,8 @@ void add_prompt(CLI::App* app, Options& o) {
 }
 
 void add_generation(CLI::App* app, Options& o) {
-  app->add_option("-n,--predict,--n-predict", o.n_predict, "tokens to generate (-1: until the end)");
+  app->add_option("-n,--predict,--n-predict", o.n_predict, "tokens to generate (-1: until the end)")
+      ->each([&o](const std::string&) { o.n_predict_given = true; });
   app->add_option("-r,--reverse-prompt", o.reverse_prompts, "text that ends the output");
   app->add_flag("--ignore-eos", o.ignore_end, "go on after the end of the text");
   app->add_option("--state-in", o.state_in, "start from this state file");
@@ -100,6 +101,7 @@ void add_chat(CLI::App* app, Options& o) {
   app->add_flag("--no-conversation", o.no_conversation, "complete (-no-cnv)");
   app->add_flag("--single-turn", o.single_turn, "end after one reply");
   app->add_flag("--no-color", o.no_color, "no colours (also by NO_COLOR)");
+  app->add_flag("--no-history", o.no_history, "keep no file of the lines typed in a chat");
 }
 
 int dispatch(CLI::App& app, Options& o, const std::map<std::string, CLI::App*>& subcommands) {

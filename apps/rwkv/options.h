@@ -31,6 +31,7 @@ struct Options {
   std::string prompt, file, system_prompt;
   bool escape = true, special = false;
   int64_t n_predict = 256;
+  bool n_predict_given = false;  // a chat has no limit unless one is given
   bool ignore_end = false;
   std::vector<std::string> reverse_prompts;
   std::string state_in, state_out, init_state;
@@ -38,7 +39,7 @@ struct Options {
 
   bool conversation = false, no_conversation = false;
   std::string chat_template, think;
-  bool no_color = false, single_turn = false;
+  bool no_color = false, single_turn = false, no_history = false;
 
   bool json = false, ids = false;        // info, tokenize
   std::string text;

@@ -136,7 +136,7 @@ def hf_native_b(tensors: list[Tensor], shape: Shape) -> list[Tensor]:
     emb = _with_ln0(by_name["emb.weight"], *ln0, shape.norm_eps)
     out = [emb] + [t for t in tensors if t.name != "emb.weight" and ".ln0." not in t.name]
     return _renamed(out, [(r"emb\.weight", "rwkv7.embeddings.weight"),
-                          (r"head\.weight", "head.weight"), (r"(.*)", r"rwkv7.\1")])
+                          (r"head\.weight", "head.weight"), (r"(.+)", r"rwkv7.\1")])
 
 
 def qwen_hf(tensors: list[Tensor], shape: Shape) -> list[Tensor]:

@@ -101,8 +101,8 @@ class RandomModel:
 
     def _build(self) -> None:
         s = self.shape
-        # Small as in trained models, so that the epsilon of ln0 shows; the hybrids have no ln0.
-        self._matrix("emb.weight", s.n_vocab, s.n_embd, 1.0 if s.hybrid else 0.02)
+        # Small as in trained models, so that the epsilon of the first norm shows.
+        self._matrix("emb.weight", s.n_vocab, s.n_embd, 0.02)
         if not s.hybrid:
             self._norm("blocks.0.ln0")
         att = {"v4": self._att4, "v5.0": self._att5, "v5.1": self._att5, "v5.2": self._att5,

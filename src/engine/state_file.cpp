@@ -34,6 +34,11 @@ uint64_t checksum_of(std::span<const std::byte> data) {
   return hash.value();
 }
 
+void check_finite(std::span<const float> state, const std::string& path) {
+  for (const float x : state)
+    if (!std::isfinite(x)) throw Error(Code::kState, "{}: the state holds a value that is not finite", path);
+}
+
 // A state-tuned checkpoint: initial head states, token shifts zero.
 Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& path,
                          std::shared_ptr<MappedFile> map) {
@@ -49,13 +54,19 @@ Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& 
   weights.version = model->model.version + " state for this";
   const bool by_key = model->model.version.rfind("v7", 0) != 0 && model->model.version != "arwkv7";
   Snapshot out{model, std::vector<float>(plan.state.size, 0.0f), 0};
+  bool has_heads = false;
   for (const StateArray& array : plan.state.arrays) {
     if (array.n_head == 0) continue;
+    has_heads = true;
     const Layer layer{weights, array.layer};
     weights.at(layer.full("att.time_state"));  // must be there
     const Vector start = layer.start_state(array.n_head, array.head_size, by_key);
     std::copy(start.begin(), start.end(), out.state.begin() + static_cast<ptrdiff_t>(array.offset));
   }
+  if (!has_heads)
+    throw Error(Code::kState, "{}: expected a state file (RWKVSTAT): an RWKV {} model has no head states to "
+                "be tuned", path, model->model.version);
+  check_finite(out.state, path);
   return out;
 }
 
@@ -97,8 +108,7 @@ Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std:
     throw Error(Code::kState, "{}: the checksum fails: the file is damaged", path);
   Snapshot out{std::move(model), std::vector<float>(n), header.n_token};
   std::memcpy(out.state.data(), data.data(), data.size());
-  for (const float x : out.state)
-    if (!std::isfinite(x)) throw Error(Code::kState, "{}: the state holds a value that is not finite", path);
+  check_finite(out.state, path);
   return out;
 }
 
@@ -109,7 +119,12 @@ Snapshot load_snapshot(std::shared_ptr<LoadedModel> model, const std::string& pa
     return parse_snapshot(std::move(model), bytes, path);
   const bool zip = bytes.size() > 4 && std::memcmp(bytes.data(), "PK\3\4", 4) == 0;
   const bool safetensors = bytes.size() > 9 && static_cast<char>(bytes[8]) == '{';
-  if (zip || safetensors) return from_checkpoint(std::move(model), path, map);
+  if (zip || safetensors) try {
+      return from_checkpoint(std::move(model), path, map);
+    } catch (const Error& error) {  // a tensor is missing or of another shape: the state does not fit
+      if (error.code() != Code::kMissing && error.code() != Code::kShape) throw;
+      throw Error(Code::kState, "{}", error.sentence());
+    }
   throw Error(Code::kState, "{}: expected a state file (RWKVSTAT), or a state-tuned .pth or safetensors", path);
 }
 

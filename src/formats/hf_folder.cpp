@@ -1,5 +1,6 @@
-// A Hugging Face folder: config.json, and the weights as one file or as shards with an index that says which
-// shard holds which tensor. The first of these that is there counts: model.safetensors, its index, the only
+// A Hugging Face folder: config.json, and the weights as one file or as shards with an index that
+// says which shard holds which tensor. The first of these that is there counts: model.safetensors,
+// its index, the only
 // *.safetensors of another name, pytorch_model.bin, its index.
 #include <charconv>
 #include <filesystem>
@@ -41,7 +42,8 @@ class HfFolder {
   std::unique_ptr<TensorFile> read() {
     list();
     if (!files_.contains("config.json"))
-      throw Error(Code::kMissing, "{}: a folder without config.json, expected a Hugging Face model", path_);
+      throw Error(Code::kMissing, "{}: a folder without config.json, expected a Hugging Face model",
+                  path_);
     const Json config = read_json(join(path_, "config.json"), kMaxConfig);
     std::unique_ptr<TensorFile> out = weights();
     add_config(config, *out);
@@ -65,7 +67,8 @@ class HfFolder {
   std::unique_ptr<TensorFile> weights() const {
     if (files_.contains("model.safetensors")) return single("model.safetensors", read_safetensors);
     if (files_.contains("model.safetensors.index.json"))
-      return shards("model.safetensors.index.json", ".safetensors", read_safetensors, "safetensors");
+      return shards("model.safetensors.index.json", ".safetensors", read_safetensors,
+                    "safetensors");
     std::vector<std::string> others;
     for (const std::string& name : files_)
       if (name.ends_with(".safetensors")) others.push_back(name);
@@ -74,9 +77,11 @@ class HfFolder {
     if (files_.contains("pytorch_model.bin.index.json"))
       return shards("pytorch_model.bin.index.json", ".bin", read_pth, "pth");
     if (!others.empty())
-      throw Error(Code::kMissing, "{}: {} *.safetensors files ({}, {} ...) and no model.safetensors.index.json",
+      throw Error(Code::kMissing,
+                  "{}: {} *.safetensors files ({}, {} ...) and no model.safetensors.index.json",
                   path_, others.size(), others[0], others[1]);
-    throw Error(Code::kMissing, "{}: no weights, expected model.safetensors, its index, or pytorch_model.bin",
+    throw Error(Code::kMissing,
+                "{}: no weights, expected model.safetensors, its index, or pytorch_model.bin",
                 path_);
   }
 
@@ -92,8 +97,8 @@ class HfFolder {
     out.meta().insert(part.meta().begin(), part.meta().end());
   }
 
-  std::unique_ptr<TensorFile> shards(const std::string& index, std::string_view suffix, Reader reader,
-                                     const std::string& format) const {
+  std::unique_ptr<TensorFile> shards(const std::string& index, std::string_view suffix,
+                                     Reader reader, const std::string& format) const {
     const std::string index_path = join(path_, index);
     const Json json = read_json(index_path, kMaxIndex);
     const Json* map = json.find("weight_map");
@@ -109,7 +114,8 @@ class HfFolder {
     auto out = std::make_unique<TensorFile>(path_, format);
     for (const auto& [shard, tensors] : listed) {
       if (!files_.contains(shard))
-        throw Error(Code::kMissing, "{}: the index names {}, which is not in the folder", path_, shard);
+        throw Error(Code::kMissing, "{}: the index names {}, which is not in the folder", path_,
+                    shard);
       const std::string path = join(path_, shard);
       const auto part = reader(path, MappedFile::open(path));
       for (const std::string_view tensor : tensors)
@@ -117,15 +123,17 @@ class HfFolder {
           throw Error(Code::kMissing, "{}: no tensor {}, which the index puts there", path, tensor);
       for (const Tensor& tensor : part->tensors())
         if (!tensors.contains(tensor.name))
-          throw Error(Code::kFormat, "{}: tensor {} is here, but the index does not put it there", path,
-                      tensor.name);
+          throw Error(Code::kFormat, "{}: tensor {} is here, but the index does not put it there",
+                      path, tensor.name);
       append(*part, *out);
     }
     return out;
   }
   // A shard lies in the folder itself; no index leads out of it.
-  static void check_shard_name(const std::string& index, const std::string& name, std::string_view suffix) {
-    if (!name.ends_with(suffix) || name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
+  static void check_shard_name(const std::string& index, const std::string& name,
+                               std::string_view suffix) {
+    if (!name.ends_with(suffix) ||
+        name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
       throw Error(Code::kFormat, "{}: shard {}: expected a plain file name that ends in {}", index,
                   json_quote(name.substr(0, 200)), suffix);
   }
@@ -161,6 +169,8 @@ class HfFolder {
 
 }  // namespace
 
-std::unique_ptr<TensorFile> read_hf_folder(const std::string& path) { return HfFolder(path).read(); }
+std::unique_ptr<TensorFile> read_hf_folder(const std::string& path) {
+  return HfFolder(path).read();
+}
 
 }  // namespace rwkv

@@ -13,14 +13,53 @@ namespace {
 constexpr size_t kMaxGlobalName = 256;
 
 enum Op : uint8_t {
-  kMark = '(', kStop = '.', kPop = '0', kPopMark = '1', kDup = '2', kNone = 'N', kNewTrue = 0x88,
-  kNewFalse = 0x89, kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kLong1 = 0x8a, kLong4 = 0x8b,
-  kBinFloat = 'G', kShortBinString = 'U', kBinString = 'T', kShortBinUnicode = 0x8c, kBinUnicode = 'X',
-  kBinUnicode8 = 0x8d, kShortBinBytes = 'C', kBinBytes = 'B', kBinBytes8 = 0x8e, kEmptyTuple = ')',
-  kTuple = 't', kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87, kEmptyList = ']', kList = 'l',
-  kAppend = 'a', kAppends = 'e', kEmptyDict = '}', kDict = 'd', kSetItem = 's', kSetItems = 'u',
-  kBinPut = 'q', kLongBinPut = 'r', kMemoize = 0x94, kBinGet = 'h', kLongBinGet = 'j', kGlobal = 'c',
-  kStackGlobal = 0x93, kReduce = 'R', kBuild = 'b', kBinPersId = 'Q', kProto = 0x80, kFrame = 0x95,
+  kMark = '(',
+  kStop = '.',
+  kPop = '0',
+  kPopMark = '1',
+  kDup = '2',
+  kNone = 'N',
+  kNewTrue = 0x88,
+  kNewFalse = 0x89,
+  kBinInt = 'J',
+  kBinInt1 = 'K',
+  kBinInt2 = 'M',
+  kLong1 = 0x8a,
+  kLong4 = 0x8b,
+  kBinFloat = 'G',
+  kShortBinString = 'U',
+  kBinString = 'T',
+  kShortBinUnicode = 0x8c,
+  kBinUnicode = 'X',
+  kBinUnicode8 = 0x8d,
+  kShortBinBytes = 'C',
+  kBinBytes = 'B',
+  kBinBytes8 = 0x8e,
+  kEmptyTuple = ')',
+  kTuple = 't',
+  kTuple1 = 0x85,
+  kTuple2 = 0x86,
+  kTuple3 = 0x87,
+  kEmptyList = ']',
+  kList = 'l',
+  kAppend = 'a',
+  kAppends = 'e',
+  kEmptyDict = '}',
+  kDict = 'd',
+  kSetItem = 's',
+  kSetItems = 'u',
+  kBinPut = 'q',
+  kLongBinPut = 'r',
+  kMemoize = 0x94,
+  kBinGet = 'h',
+  kLongBinGet = 'j',
+  kGlobal = 'c',
+  kStackGlobal = 0x93,
+  kReduce = 'R',
+  kBuild = 'b',
+  kBinPersId = 'Q',
+  kProto = 0x80,
+  kFrame = 0x95,
 };
 
 // The refused ones, for the sentence.
@@ -68,7 +107,8 @@ class PickleMachine {
     if (bytes_.size() > Pickle::kMaxBytes)
       fail("{} bytes, the limit is {}", bytes_.size(), Pickle::kMaxBytes);
     protocol();
-    while (step()) {}
+    while (step()) {
+    }
     if (at_ != bytes_.size()) fail("{} bytes after STOP", bytes_.size() - at_);
     return std::move(out_);
   }
@@ -82,7 +122,8 @@ class PickleMachine {
   // Arguments of opcodes.
   size_t left() const { return (frame_end_ ? frame_end_ : bytes_.size()) - at_; }
   std::span<const std::byte> take(size_t n) {
-    if (n > left()) fail("expected {} more bytes, found {}{}", n, left(), frame_end_ ? " in the frame" : "");
+    if (n > left())
+      fail("expected {} more bytes, found {}{}", n, left(), frame_end_ ? " in the frame" : "");
     at_ += n;
     return bytes_.subspan(at_ - n, n);
   }
@@ -95,7 +136,8 @@ class PickleMachine {
   std::string_view line() {
     const auto rest = bytes_.subspan(at_, std::min(left(), kMaxGlobalName + 1));
     const auto end = std::find(rest.begin(), rest.end(), std::byte{'\n'});
-    if (end == rest.end()) fail("expected a name of at most {} bytes and a line's end", kMaxGlobalName);
+    if (end == rest.end())
+      fail("expected a name of at most {} bytes and a line's end", kMaxGlobalName);
     const auto size = static_cast<size_t>(end - rest.begin());
     take(size + 1);
     return {reinterpret_cast<const char*>(rest.data()), size};
@@ -155,8 +197,8 @@ class PickleMachine {
   }
   void push_tuple(size_t from) {
     const auto begin = static_cast<Id>(out_.tuple_items_.size());
-    out_.tuple_items_.insert(out_.tuple_items_.end(), stack_.begin() + static_cast<std::ptrdiff_t>(from),
-                             stack_.end());
+    out_.tuple_items_.insert(out_.tuple_items_.end(),
+                             stack_.begin() + static_cast<std::ptrdiff_t>(from), stack_.end());
     const auto count = static_cast<Id>(stack_.size() - from);
     stack_.resize(from);
     push_new(Kind::kTuple, halves(begin, count));
@@ -177,8 +219,10 @@ class PickleMachine {
     for (size_t i = from; i < stack_.size(); ++i) {
       const auto node = static_cast<Id>(out_.nodes_.size());
       out_.nodes_.push_back({stack_[i], Pickle::kNil});
-      if (last == Pickle::kNil) first = node;
-      else out_.nodes_[last].next = node;
+      if (last == Pickle::kNil)
+        first = node;
+      else
+        out_.nodes_[last].next = node;
       last = node;
     }
     out_.values_[container].bits = halves(first, last);
@@ -192,7 +236,8 @@ class PickleMachine {
     extend(from + 1, kind);
   }
   void extend_last(size_t count, Kind kind) {
-    if (stack_.size() - floor() < count + 1) fail("the stack holds fewer than {} values", count + 1);
+    if (stack_.size() - floor() < count + 1)
+      fail("the stack holds fewer than {} values", count + 1);
     extend(stack_.size() - count, kind);
   }
 
@@ -217,9 +262,11 @@ class PickleMachine {
     const std::string full = std::string(module) + "." + std::string(name);
     for (size_t i = 0; i < allowed_.size(); ++i)
       if (allowed_[i].name == full) return push_new(Kind::kGlobal, i);
-    throw Error(Code::kUnsupported,
-                "{}: pickle, byte {}: it asks for {}, which is not in the list of harmless names (nothing "
-                "was run)", source_, op_at_, json_quote(shown(full)));
+    throw Error(
+        Code::kUnsupported,
+        "{}: pickle, byte {}: it asks for {}, which is not in the list of harmless names (nothing "
+        "was run)",
+        source_, op_at_, json_quote(shown(full)));
   }
   void stack_global() {
     const Id name = top_of_kind(Kind::kString, "a global's name");
@@ -236,13 +283,16 @@ class PickleMachine {
     const Id callee = top_of_kind(Kind::kGlobal, "a global to call");
     pop();
     const PickleGlobal& global = allowed_[out_.global(callee)];
-    if (global.use == PickleGlobal::Use::kName) fail("REDUCE calls {}, which is only a name", global.name);
-    if (global.use == PickleGlobal::Use::kCall) return push_new(Kind::kCall, halves(callee, arguments));
-    if (!out_.tuple(arguments).empty()) fail("{} is called with arguments, expected none", global.name);
+    if (global.use == PickleGlobal::Use::kName)
+      fail("REDUCE calls {}, which is only a name", global.name);
+    if (global.use == PickleGlobal::Use::kCall)
+      return push_new(Kind::kCall, halves(callee, arguments));
+    if (!out_.tuple(arguments).empty())
+      fail("{} is called with arguments, expected none", global.name);
     push_container(Kind::kDict);
   }
-  // torch hangs version numbers on a state_dict as the attribute _metadata; any other state could change
-  // what an object is.
+  // torch hangs version numbers on a state_dict as the attribute _metadata; any other state could
+  // change what an object is.
   void build() {
     const Id state = top_of_kind(Kind::kDict, "a dict of attributes");
     pop();
@@ -259,7 +309,8 @@ class PickleMachine {
     if (number<uint8_t>() != kProto) fail("expected the opcode PROTO first");
     const auto version = number<uint8_t>();
     if (version < 2 || version > 5)
-      throw Error(Code::kUnsupported, "{}: pickle protocol {}, expected 2 to 5", source_, int{version});
+      throw Error(Code::kUnsupported, "{}: pickle protocol {}, expected 2 to 5", source_,
+                  int{version});
   }
   void frame() {
     const auto size = number<uint64_t>();
@@ -280,8 +331,9 @@ class PickleMachine {
       return false;
     }
     if (!step_scalar(op) && !step_container(op) && !step_rest(op))
-      throw Error(Code::kUnsupported, "{}: pickle, byte {}: opcode {} ({}) is not read (nothing was run)",
-                  source_, op_at_, int{op}, refused_name(op));
+      throw Error(Code::kUnsupported,
+                  "{}: pickle, byte {}: opcode {} ({}) is not read (nothing was run)", source_,
+                  op_at_, int{op}, refused_name(op));
     return true;
   }
 
@@ -336,8 +388,10 @@ class PickleMachine {
     switch (op) {
       case kMark: marks_.push_back(stack_.size()); return true;
       case kPop:
-        if (!marks_.empty() && marks_.back() == stack_.size()) marks_.pop_back();
-        else pop();
+        if (!marks_.empty() && marks_.back() == stack_.size())
+          marks_.pop_back();
+        else
+          pop();
         return true;
       case kPopMark: stack_.resize(take_mark()); return true;
       case kDup: push(top()); return true;

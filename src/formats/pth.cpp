@@ -1,10 +1,12 @@
-// PyTorch checkpoints (torch.save since 1.6): a zip of stored entries with <root>/data.pkl, a pickle that
-// describes dicts of tensors, and <root>/data/<key>, the bytes of each storage. Tensors point into the map.
+// PyTorch checkpoints (torch.save since 1.6): a zip of stored entries with <root>/data.pkl, a
+// pickle that describes dicts of tensors, and <root>/data/<key>, the bytes of each storage. Tensors
+// point into the map.
 //
 //   tensor = _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)
 //   storage = persistent id ("storage", torch.FloatStorage, key, device, number of values)
 //
-// Devices are ignored. Left out: the format before 1.6, sparse and quantized tensors, whole modules.
+// Devices are ignored. Left out: the format before 1.6, sparse and quantized tensors, whole
+// modules.
 #include <array>
 #include <cstring>
 
@@ -25,7 +27,8 @@ using Use = PickleGlobal::Use;
 constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxDepth = 16;  // of dicts, lists and tuples around a tensor
 constexpr size_t kMaxName = 1024;
-constexpr size_t kSharedVisits = size_t{1} << 20;  // values that may be met again through a shared dict
+constexpr size_t kSharedVisits = size_t{1}
+                                 << 20;  // values that may be met again through a shared dict
 
 enum Global : size_t { kRebuildTensor, kRebuildParameter, kSize, kOrderedDict, kFirstStorage };
 constexpr std::array<DType, 10> kStorageTypes = {
@@ -76,11 +79,15 @@ struct Storage {
 class PthReader {
  public:
   PthReader(const Zip& zip, std::string root, TensorFile& out)
-      : zip_(zip), root_(std::move(root)), out_(out),
-        pickle_(Pickle::parse(pickle_bytes(), out.path(), kGlobals)), visits_left_(pickle_bytes().size() + kSharedVisits) {}
+      : zip_(zip),
+        root_(std::move(root)),
+        out_(out),
+        pickle_(Pickle::parse(pickle_bytes(), out.path(), kGlobals)),
+        visits_left_(pickle_bytes().size() + kSharedVisits) {}
 
   void read() {
-    if (const ZipEntry* order = zip_.find(root_ + "/byteorder"); order && text_of(order->bytes) != "little")
+    if (const ZipEntry* order = zip_.find(root_ + "/byteorder");
+        order && text_of(order->bytes) != "little")
       throw Error(Code::kUnsupported, "{}: byte order {}, expected \"little\"", out_.path(),
                   json_quote(replace_invalid_utf8(text_of(order->bytes).substr(0, 32))));
     if (!pickle_.is(pickle_.root(), Kind::kDict))
@@ -145,10 +152,12 @@ class PthReader {
     return model != Pickle::kNil ? model : root;
   }
 
-  // Adds the tensors under `id`; other data is passed over. A dict that holds itself ends at kMaxDepth;
-  // dicts that share each other level by level (8^16 ways through a kilobyte) end at visits_left_.
+  // Adds the tensors under `id`; other data is passed over. A dict that holds itself ends at
+  // kMaxDepth; dicts that share each other level by level (8^16 ways through a kilobyte) end at
+  // visits_left_.
   void walk(Id id, const std::string& prefix, size_t depth) {
-    if (depth > kMaxDepth) fail("{}...: nested deeper than {} levels", prefix.substr(0, 80), kMaxDepth);
+    if (depth > kMaxDepth)
+      fail("{}...: nested deeper than {} levels", prefix.substr(0, 80), kMaxDepth);
     size_t index = 0;
     switch (pickle_.kind(id)) {
       case Kind::kDict:
@@ -171,8 +180,10 @@ class PthReader {
     if (!inner && !is_tensor(value)) return;
     const std::string name = prefix + (key == Pickle::kNil ? std::to_string(index) : key_text(key));
     if (name.size() > kMaxName) fail("a tensor name of more than {} bytes", kMaxName);
-    if (inner) walk(value, name + ".", depth + 1);
-    else add(name, value);
+    if (inner)
+      walk(value, name + ".", depth + 1);
+    else
+      add(name, value);
   }
   std::string key_text(Id key) const {
     if (pickle_.is(key, Kind::kInt)) return std::to_string(pickle_.integer(key));
@@ -181,7 +192,8 @@ class PthReader {
   }
 
   void add(const std::string& name, Id call) {
-    if (name.empty() || name.find('\0') != std::string::npos) fail("a tensor without a proper name");
+    if (name.empty() || name.find('\0') != std::string::npos)
+      fail("a tensor without a proper name");
     if (calls(call, kRebuildParameter)) {
       const auto arguments = pickle_.tuple(pickle_.arguments(call));
       if (arguments.size() != 3 || !calls(arguments[0], kRebuildTensor))
@@ -190,16 +202,19 @@ class PthReader {
     }
     const auto arguments = pickle_.tuple(pickle_.arguments(call));
     if (arguments.size() != 6 && arguments.size() != 7)
-      fail("tensor {}: _rebuild_tensor_v2 has {} arguments, expected 6 or 7", name, arguments.size());
+      fail("tensor {}: _rebuild_tensor_v2 has {} arguments, expected 6 or 7", name,
+           arguments.size());
     const Storage storage = take_storage(name, arguments[0]);
     const size_t offset = whole(name, "storage offset", arguments[1]);
     const Shape shape = sizes(name, "size", arguments[2]);
     const Shape stride = sizes(name, "stride", arguments[3]);
     const size_t count = contiguous_count(name, shape, stride);
     if (offset > storage.count || count > storage.count - offset)
-      fail("tensor {}: {} values from {} on, its storage holds {}", name, count, offset, storage.count);
+      fail("tensor {}: {} values from {} on, its storage holds {}", name, count, offset,
+           storage.count);
     const size_t width = info(storage.dtype).block_bytes;
-    out_.add_tensor({name, storage.dtype, shape, storage.bytes.subspan(offset * width, count * width)});
+    out_.add_tensor(
+        {name, storage.dtype, shape, storage.bytes.subspan(offset * width, count * width)});
   }
 
   Storage take_storage(const std::string& name, Id id) const {
@@ -212,7 +227,8 @@ class PthReader {
     const size_t global = pickle_.global(parts[1]);
     if (global < kFirstStorage || global - kFirstStorage >= kStorageTypes.size())
       fail("tensor {}: {} is not a storage type", name, kGlobals[global].name);
-    Storage storage{kStorageTypes[global - kFirstStorage], whole(name, "storage count", parts[4]), {}};
+    Storage storage{
+        kStorageTypes[global - kFirstStorage], whole(name, "storage count", parts[4]), {}};
     const std::string key(pickle_.text(parts[2]).substr(0, kMaxName));
     const ZipEntry* entry = zip_.find(root_ + "/data/" + key);
     if (!entry) fail("tensor {}: no entry data/{} with its bytes", name, key);
@@ -236,7 +252,8 @@ class PthReader {
     if (!pickle_.is(id, Kind::kTuple)) fail("tensor {}: expected a tuple as {}", name, what);
     const auto items = pickle_.tuple(id);
     if (items.size() > kMaxRank)
-      fail("tensor {}: {} dimensions in its {}, expected at most {}", name, items.size(), what, kMaxRank);
+      fail("tensor {}: {} dimensions in its {}, expected at most {}", name, items.size(), what,
+           kMaxRank);
     Shape shape;
     for (const Id item : items) shape.push_back(whole(name, what, item));
     return shape;
@@ -245,16 +262,18 @@ class PthReader {
   // Product of the sizes. A dimension of 1 is never stepped along, so its stride may be anything.
   size_t contiguous_count(const std::string& name, const Shape& shape, const Shape& stride) const {
     if (shape.size() != stride.size())
-      fail("tensor {}: size {} and stride {} differ in length", name, to_string(shape), to_string(stride));
+      fail("tensor {}: size {} and stride {} differ in length", name, to_string(shape),
+           to_string(stride));
     for (const size_t size : shape)
       if (size == 0) return 0;
     size_t count = 1;
     for (size_t i = shape.size(); i-- > 0;) {
       if (shape[i] != 1 && stride[i] != count)
         throw Error(Code::kUnsupported,
-                    "{}: tensor {}: size {} with stride {} is not contiguous (a transposed or expanded view; "
-                    "call .contiguous() before torch.save)", out_.path(), name, to_string(shape),
-                    to_string(stride));
+                    "{}: tensor {}: size {} with stride {} is not contiguous (a transposed or "
+                    "expanded view; "
+                    "call .contiguous() before torch.save)",
+                    out_.path(), name, to_string(shape), to_string(stride));
       if (__builtin_mul_overflow(count, shape[i], &count))
         fail("tensor {}: the sizes {} overflow", name, to_string(shape));
     }
@@ -273,12 +292,16 @@ std::string find_root(const Zip& zip, const std::string& path) {
   constexpr std::string_view kPickle = "/data.pkl";
   std::string root;
   for (const ZipEntry& entry : zip.entries()) {
-    if (!entry.name.ends_with(kPickle) || entry.name.find('/') != entry.name.size() - kPickle.size()) continue;
-    if (!root.empty()) throw Error(Code::kFormat, "{}: two checkpoints (data.pkl) in one file", path);
+    if (!entry.name.ends_with(kPickle) ||
+        entry.name.find('/') != entry.name.size() - kPickle.size())
+      continue;
+    if (!root.empty())
+      throw Error(Code::kFormat, "{}: two checkpoints (data.pkl) in one file", path);
     root = entry.name.substr(0, entry.name.size() - kPickle.size());
   }
   if (root.empty())
-    throw Error(Code::kFormat, "{}: a zip file without <name>/data.pkl, so not a PyTorch checkpoint", path);
+    throw Error(Code::kFormat,
+                "{}: a zip file without <name>/data.pkl, so not a PyTorch checkpoint", path);
   return root;
 }
 
@@ -286,8 +309,8 @@ std::string find_root(const Zip& zip, const std::string& path) {
 
 std::unique_ptr<TensorFile> read_pth(const std::string& path, std::shared_ptr<MappedFile> map) {
   if (starts_with(map->bytes(), "\x80\2\x8a\x0a"))
-    throw Error(Code::kUnsupported, "{}: legacy PyTorch format: load and save it again with torch >= 1.6",
-                path);
+    throw Error(Code::kUnsupported,
+                "{}: legacy PyTorch format: load and save it again with torch >= 1.6", path);
   if (!starts_with(map->bytes(), "PK\3\4"))
     throw Error(Code::kFormat, "{}: expected a PyTorch checkpoint (a zip file)", path);
   auto out = std::make_unique<TensorFile>(path, "pth");

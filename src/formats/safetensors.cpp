@@ -1,8 +1,8 @@
-// safetensors: eight bytes of header length, a JSON object {name: {dtype, shape, data_offsets}}, then the
-// bytes, without holes. "__metadata__" holds strings.
+// safetensors: eight bytes of header length, a JSON object {name: {dtype, shape, data_offsets}},
+// then the bytes, without holes. "__metadata__" holds strings.
 #include <algorithm>
 #include <charconv>
-#include <cstring>
+#include <tuple>
 
 #include "base/byte_reader.h"
 #include "base/json.h"
@@ -12,7 +12,7 @@ namespace rwkv {
 namespace {
 
 constexpr size_t kMaxHeader = 100'000'000;  // the limit of the format's own reader
-constexpr size_t kMaxJsonDepth = 3;         // {name: {"shape": [...]}} has two levels below the root
+constexpr size_t kMaxJsonDepth = 3;  // {name: {"shape": [...]}} has two levels below the root
 
 struct TypeRow {
   std::string_view name;
@@ -33,7 +33,8 @@ struct Entry {
 
 class SafetensorsReader {
  public:
-  SafetensorsReader(std::span<const std::byte> bytes, TensorFile& out) : bytes_(bytes, out.path()), out_(out) {}
+  SafetensorsReader(std::span<const std::byte> bytes, TensorFile& out)
+      : bytes_(bytes, out.path()), out_(out) {}
 
   void read() {
     const auto size = bytes_.number<uint64_t>("the header's length");
@@ -43,8 +44,10 @@ class SafetensorsReader {
     if (text[0] != '{') fail("byte 8: expected '{'");
     const Json header = Json::parse(text, out_.path(), kMaxJsonDepth);
     for (const auto& [name, value] : header.object()) {
-      if (name == "__metadata__") metadata(value);
-      else entries_.push_back(entry(name, value));
+      if (name == "__metadata__")
+        metadata(value);
+      else
+        entries_.push_back(entry(name, value));
     }
     add_all(bytes_.take(bytes_.left(), "the tensors"));
   }
@@ -58,19 +61,24 @@ class SafetensorsReader {
   void metadata(const Json& value) {
     if (!value.is(Json::Kind::kObject)) fail("__metadata__: expected an object of strings");
     for (const auto& [key, item] : value.object()) {
-      if (!item.is(Json::Kind::kString)) fail("__metadata__: {}: expected a string", json_quote(key));
+      if (!item.is(Json::Kind::kString))
+        fail("__metadata__: {}: expected a string", json_quote(key));
       out_.meta()["safetensors." + key] = item.string();
     }
   }
 
   Entry entry(const std::string& name, const Json& value) const {
-    if (name.empty() || name.find('\0') != std::string::npos) fail("a tensor without a proper name");
+    if (name.empty() || name.find('\0') != std::string::npos)
+      fail("a tensor without a proper name");
     const Json* dtype = value.find("dtype");
     const Json* shape = value.find("shape");
     const Json* offsets = value.find("data_offsets");
-    if (!dtype || !shape || !offsets || value.object().size() != 3 || !dtype->is(Json::Kind::kString) ||
-        !shape->is(Json::Kind::kArray) || !offsets->is(Json::Kind::kArray) || offsets->array().size() != 2)
-      fail("tensor {}: expected {\"dtype\": text, \"shape\": [...], \"data_offsets\": [begin, end]}", name);
+    if (!dtype || !shape || !offsets || value.object().size() != 3 ||
+        !dtype->is(Json::Kind::kString) || !shape->is(Json::Kind::kArray) ||
+        !offsets->is(Json::Kind::kArray) || offsets->array().size() != 2)
+      fail(
+          "tensor {}: expected {\"dtype\": text, \"shape\": [...], \"data_offsets\": [begin, end]}",
+          name);
     Entry out{name, type(name, dtype->string()), {}, 0, 0};
     for (const Json& size : shape->array()) out.shape.push_back(whole(name, "shape", size));
     out.begin = whole(name, "data_offsets", offsets->array()[0]);
@@ -82,8 +90,8 @@ class SafetensorsReader {
   DType type(const std::string& name, const std::string& text) const {
     for (const TypeRow& row : kTypes)
       if (row.name == text) return row.dtype;
-    throw Error(Code::kUnsupported, "{}: tensor {}: element type {} is not read here", out_.path(), name,
-                json_quote(text.substr(0, 40)));
+    throw Error(Code::kUnsupported, "{}: tensor {}: element type {} is not read here", out_.path(),
+                name, json_quote(text.substr(0, 40)));
   }
   // Digits only: "1.0" and "1e3" are JSON numbers, but no sizes.
   uint64_t whole(const std::string& name, std::string_view what, const Json& value) const {
@@ -98,8 +106,8 @@ class SafetensorsReader {
 
   // The header may name the tensors in any order; their bytes follow each other.
   void add_all(std::span<const std::byte> data) {
-    std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-      return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
     });
     uint64_t at = 0;
     for (Entry& entry : entries_) {
@@ -107,8 +115,8 @@ class SafetensorsReader {
         fail("tensor {}: its bytes begin at {}, expected {} ({})", entry.name, entry.begin, at,
              entry.begin < at ? "two tensors overlap" : "a hole");
       if (entry.end > data.size())
-        fail("tensor {}: its bytes end at {}, the file has {} after the header", entry.name, entry.end,
-             data.size());
+        fail("tensor {}: its bytes end at {}, the file has {} after the header", entry.name,
+             entry.end, data.size());
       out_.add_tensor({std::string(entry.name), entry.dtype, std::move(entry.shape),
                        data.subspan(entry.begin, entry.end - entry.begin)});
       at = entry.end;
@@ -123,7 +131,8 @@ class SafetensorsReader {
 
 }  // namespace
 
-std::unique_ptr<TensorFile> read_safetensors(const std::string& path, std::shared_ptr<MappedFile> map) {
+std::unique_ptr<TensorFile> read_safetensors(const std::string& path,
+                                             std::shared_ptr<MappedFile> map) {
   auto out = std::make_unique<TensorFile>(path, "safetensors");
   SafetensorsReader(map->bytes(), *out).read();
   out->add_map(std::move(map));

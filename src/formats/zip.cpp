@@ -1,5 +1,6 @@
-// The end record leads to the central directory, that to the local headers. All three repeat each other,
-// and each repetition is compared. Offsets count from the file's start (no self-extracting prefix).
+// The end record leads to the central directory, that to the local headers. All three repeat each
+// other, and each repetition is compared. Offsets count from the file's start (no self-extracting
+// prefix).
 #include "formats/zip.h"
 
 #include <algorithm>
@@ -13,7 +14,8 @@
 namespace rwkv {
 namespace {
 
-constexpr uint32_t kLocalMagic = 0x04034b50, kCentralMagic = 0x02014b50, kDescriptorMagic = 0x08074b50;
+constexpr uint32_t kLocalMagic = 0x04034b50, kCentralMagic = 0x02014b50,
+                   kDescriptorMagic = 0x08074b50;
 constexpr uint32_t kEndMagic = 0x06054b50, kEnd64Magic = 0x06064b50, kLocatorMagic = 0x07064b50;
 constexpr size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kEnd64Bytes = 56;
 constexpr size_t kLocatorBytes = 20, kMaxComment = 65535;
@@ -25,7 +27,8 @@ constexpr uint16_t kEncrypted = 1 << 0, kHasDescriptor = 1 << 3, kStrongEncrypti
 
 class ZipParser {
  public:
-  ZipParser(std::span<const std::byte> file, const std::string& source) : file_(file), source_(source) {}
+  ZipParser(std::span<const std::byte> file, const std::string& source)
+      : file_(file), source_(source) {}
 
   Zip parse() {
     find_end();
@@ -53,7 +56,8 @@ class ZipParser {
   template <typename T>
   T number(size_t at) const {
     T value;
-    if (at > file_.size() || sizeof value > file_.size() - at) fail("byte {} lies past the file's end", at);
+    if (at > file_.size() || sizeof value > file_.size() - at)
+      fail("byte {} lies past the file's end", at);
     std::memcpy(&value, file_.data() + at, sizeof value);
     return value;
   }
@@ -67,13 +71,15 @@ class ZipParser {
     return json_quote(replace_invalid_utf8(name.substr(0, 200)));
   }
 
-  // The end record must be the file's last 22 bytes. PyTorch writes no comment, and a comment is where a
-  // second end record could hide.
+  // The end record must be the file's last 22 bytes. PyTorch writes no comment, and a comment is
+  // where a second end record could hide.
   void find_end() {
     if (file_.size() < kEndBytes || !has_magic(file_.size() - kEndBytes, kEndMagic))
-      fail("expected the end record in the last {} bytes (a cut file, or a comment after it)", kEndBytes);
+      fail("expected the end record in the last {} bytes (a cut file, or a comment after it)",
+           kEndBytes);
     const size_t end = file_.size() - kEndBytes;
-    if (number<uint16_t>(end + 20) != 0) fail("the end record announces a comment, found the file's end");
+    if (number<uint16_t>(end + 20) != 0)
+      fail("the end record announces a comment, found the file's end");
     const size_t first = end > kMaxComment ? end - kMaxComment : 0;
     for (size_t at = end; at-- > first;)
       if (static_cast<char>(file_[at]) == 'P' && has_magic(at, kEndMagic) &&
@@ -91,8 +97,10 @@ class ZipParser {
     else if (n_all == kIn64Short || bytes == kIn64 || offset == kIn64)
       fail("the end record points to a ZIP64 record, found none");
     if (directory_ > directory_end_ || directory_bytes_ != directory_end_ - directory_)
-      fail("the end record puts the directory at byte {} with {} bytes, expected it to end at byte {}",
-           directory_, directory_bytes_, directory_end_);
+      fail(
+          "the end record puts the directory at byte {} with {} bytes, expected it to end at byte "
+          "{}",
+          directory_, directory_bytes_, directory_end_);
     if (n_entry_ > directory_bytes_ / kCentralBytes)
       fail("{} entries do not fit into a directory of {} bytes", n_entry_, directory_bytes_);
   }
@@ -101,17 +109,19 @@ class ZipParser {
     const auto end64 = number<uint64_t>(locator + 8);
     if (end64 > locator || locator - end64 != kEnd64Bytes || !has_magic(end64, kEnd64Magic) ||
         number<uint64_t>(end64 + 4) != kEnd64Bytes - 12)
-      fail("expected the ZIP64 end record of {} bytes before its locator at byte {}", kEnd64Bytes, locator);
+      fail("expected the ZIP64 end record of {} bytes before its locator at byte {}", kEnd64Bytes,
+           locator);
     const auto n_here = number<uint64_t>(end64 + 24);
     n_entry_ = number<uint64_t>(end64 + 32);
     directory_bytes_ = number<uint64_t>(end64 + 40);
     directory_ = number<uint64_t>(end64 + 48);
     directory_end_ = end64;
-    if (number<uint32_t>(locator + 4) != 0 || number<uint32_t>(locator + 16) > 1 || n_here != n_entry_ ||
-        number<uint32_t>(end64 + 16) != 0 || number<uint32_t>(end64 + 20) != 0)
+    if (number<uint32_t>(locator + 4) != 0 || number<uint32_t>(locator + 16) > 1 ||
+        n_here != n_entry_ || number<uint32_t>(end64 + 16) != 0 ||
+        number<uint32_t>(end64 + 20) != 0)
       throw Error(Code::kUnsupported, "{}: zip: an archive in parts, expected one file", source_);
-    if ((n_entry != kIn64Short && n_entry != n_entry_) || (bytes != kIn64 && bytes != directory_bytes_) ||
-        (offset != kIn64 && offset != directory_))
+    if ((n_entry != kIn64Short && n_entry != n_entry_) ||
+        (bytes != kIn64 && bytes != directory_bytes_) || (offset != kIn64 && offset != directory_))
       fail("the end record and the ZIP64 end record disagree");
   }
 
@@ -126,7 +136,8 @@ class ZipParser {
       add(central(at, n_name, n_extra));
       at += n_all;
     }
-    if (at != directory_end_) fail("byte {}: expected the directory's end after {} entries", at, n_entry_);
+    if (at != directory_end_)
+      fail("byte {}: expected the directory's end after {} entries", at, n_entry_);
   }
 
   Central central(size_t at, size_t n_name, size_t n_extra) const {
@@ -138,9 +149,11 @@ class ZipParser {
     if (entry.flags & (kEncrypted | kStrongEncryption))
       throw Error(Code::kUnsupported, "{}: zip: entry {} is encrypted", source_, shown(entry.name));
     if (method != 0)
-      throw Error(Code::kUnsupported,
-                  "{}: zip: entry {} is compressed (method {}), expected stored bytes as torch.save "
-                  "writes them", source_, shown(entry.name), method);
+      throw Error(
+          Code::kUnsupported,
+          "{}: zip: entry {} is compressed (method {}), expected stored bytes as torch.save "
+          "writes them",
+          source_, shown(entry.name), method);
     entry.crc = number<uint32_t>(at + 16);
     entry.packed = number<uint32_t>(at + 20);
     entry.size = number<uint32_t>(at + 24);
@@ -149,7 +162,8 @@ class ZipParser {
     if (number<uint16_t>(at + 34) != 0)
       throw Error(Code::kUnsupported, "{}: zip: an archive in parts, expected one file", source_);
     if (entry.packed != entry.size)
-      fail("entry {}: {} stored bytes for a content of {}", shown(entry.name), entry.packed, entry.size);
+      fail("entry {}: {} stored bytes for a content of {}", shown(entry.name), entry.packed,
+           entry.size);
     return entry;
   }
 
@@ -173,14 +187,16 @@ class ZipParser {
     while (end - at >= 4) {
       const auto id = number<uint16_t>(at);
       const size_t size = number<uint16_t>(at + 2);
-      if (size > end - at - 4) fail("entry {}: its extra field runs past its end", shown(entry.name));
+      if (size > end - at - 4)
+        fail("entry {}: its extra field runs past its end", shown(entry.name));
       if (id == kZip64Field) {
         if (found) fail("entry {}: two ZIP64 fields", shown(entry.name));
         found = true;
         size_t value = at + 4;
         for (uint64_t* wide : {&entry.size, &entry.packed, &entry.offset}) {
           if (*wide != kIn64) continue;
-          if (at + 4 + size - value < 8) fail("entry {}: its ZIP64 field is too short", shown(entry.name));
+          if (at + 4 + size - value < 8)
+            fail("entry {}: its ZIP64 field is too short", shown(entry.name));
           *wide = number<uint64_t>(value);
           value += 8;
         }
@@ -240,10 +256,12 @@ class ZipParser {
       if (left >= head + 16 && number<uint64_t>(at + head) == entry.packed &&
           number<uint64_t>(at + head + 8) == entry.size)
         return head + 16;
-      if (number<uint32_t>(at + head) == entry.packed && number<uint32_t>(at + head + 4) == entry.size)
+      if (number<uint32_t>(at + head) == entry.packed &&
+          number<uint32_t>(at + head + 4) == entry.size)
         return head + 8;
     }
-    fail("entry {}: the descriptor after its content differs from the directory", shown(entry.name));
+    fail("entry {}: the descriptor after its content differs from the directory",
+         shown(entry.name));
   }
 
   void check_overlap() {

@@ -1,5 +1,5 @@
-// A reader of zip files whose entries are stored, as PyTorch writes them: names and bytes in the map, nothing
-// is extracted. A file that two readers could understand differently is refused.
+// A reader of zip files whose entries are stored, as PyTorch writes them: names and bytes in the
+// map, nothing is extracted. A file that two readers could understand differently is refused.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,9 @@ struct ZipEntry {
 
 class Zip {
  public:
-  // `file` must outlive the Zip. Error{kFormat} when central directory, local headers and end records do not
-  // agree; Error{kUnsupported} for compressed or encrypted entries and archives in parts.
+  // `file` must outlive the Zip. Error{kFormat} when central directory, local headers and end
+  // records do not agree; Error{kUnsupported} for compressed or encrypted entries and archives in
+  // parts.
   static Zip parse(std::span<const std::byte> file, const std::string& source);
 
   const std::vector<ZipEntry>& entries() const { return entries_; }  // in the directory's order

@@ -13,7 +13,7 @@ ChannelMix::ChannelMix(const Weights& weights, const Sizes& sizes, PlanBuilder& 
 
 void ChannelMix::add_layer(const Layer& layer, StateId shift) {
   const size_t C = sizes_.n_embd, F = n_ffn_;
-  const bool maa = layer.has("ffn.time_maa_k");
+  const bool maa = layer.has("att.time_maa_x");  // v6; its time mixing has asked for this one
   const std::string mix = maa ? "ffn.time_maa_" : "ffn.time_mix_";
   b_.add(NormShiftMixOp{maa ? NormShiftMixOp::MixOf::kPrevious : NormShiftMixOp::MixOf::kCurrent,
                         layer.layer_norm("ln2", sizes_),

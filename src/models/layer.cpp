@@ -44,14 +44,21 @@ Heads checked_heads(const Weights& weights, const Sizes& sizes, size_t count, co
   return {count, sizes.n_att / count};
 }
 
+Heads heads_by_size(const Weights& weights, const Sizes& sizes) {
+  const size_t size = sizes.head_size ? sizes.head_size : 64;
+  if (sizes.n_att % size != 0)
+    throw Error(Code::kShape, "{}: head size {} does not divide the {} channels of time mixing",
+                weights.file().path(), size, sizes.n_att);
+  return checked_heads(weights, sizes, sizes.n_att / size, strf("head size {}", size));
+}
+
 Heads heads_of(const Weights& weights, const Sizes& sizes, const std::string& name) {
   const Weights::Entry& entry = weights.at(name);
   Shape shape = entry.shape;
   while (shape.size() > 2 && shape.back() == 1) shape.pop_back();  // rwkv.cpp: [H, N, 1]
   if (shape.size() == 2 && shape[0] * shape[1] == sizes.n_att && sizes.head_size == 0)
     return checked_heads(weights, sizes, shape[0], name);
-  const size_t size = sizes.head_size ? sizes.head_size : 64;
-  return checked_heads(weights, sizes, sizes.n_att / size, strf("head size {}", size));
+  return heads_by_size(weights, sizes);
 }
 
 void add_embedding(const Weights& weights, const Sizes& sizes, Norm::Kind kind, PlanBuilder& b) {

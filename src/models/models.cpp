@@ -11,8 +11,6 @@ namespace {
 
 constexpr size_t kMaxLayers = 1024, kMaxVocab = size_t{1} << 20, kMaxWidth = size_t{1} << 17;
 
-bool has(const Weights& w, const char* name) { return w.has(name); }
-
 // What exists but is not run here; the reason completes "... is not supported: ".
 struct Refusal {
   const char* name;
@@ -41,9 +39,24 @@ void refuse(const Weights& w) {
                 "checkpoint", w.file().path());
 }
 
-bool is_rwkv5(const Weights& w) {
-  return has(w, "blocks.0.att.ln_x.weight") && has(w, "blocks.0.att.time_decay");
+bool any(const Weights& w, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return w.has(name); });
 }
+
+// Each version is told by several tensors, so that a file that lacks one is refused for want of it, and
+// not taken for another version.
+bool is_rwkv4(const Weights& w) { return any(w, {"blocks.0.att.time_first", "blocks.0.att.time_decay"}); }
+bool is_rwkv5(const Weights& w) {
+  return any(w, {"blocks.0.att.ln_x.weight", "blocks.0.att.ln_x.bias"}) &&
+         any(w, {"blocks.0.att.time_mix_k", "blocks.0.att.time_mix_v"});
+}
+bool is_rwkv5_gated(const Weights& w) {
+  return is_rwkv5(w) && any(w, {"blocks.0.att.gate.weight", "blocks.0.att.time_mix_g"});
+}
+bool is_rwkv6(const Weights& w) { return any(w, {"blocks.0.att.time_maa_x", "blocks.0.att.time_maa_w1"}); }
+bool is_rwkv7(const Weights& w) { return any(w, {"blocks.0.att.r_k", "blocks.0.att.k_k"}); }
+bool is_deep_embed(const Weights& w) { return any(w, {"blocks.0.ffn.s_emb.weight", "blocks.0.ffn.s1"}); }
+bool is_hybrid(const Weights& w) { return any(w, {"blocks.0.ffn.up.weight", "blocks.0.ffn.down.weight"}); }
 // 5.1 has one decay a head, 5.2 one a channel.
 bool has_channel_decay(const Weights& w) {
   const Weights::Entry *decay = w.find("blocks.0.att.time_decay"),
@@ -58,32 +71,19 @@ struct Version {
   Norm::Kind norm;
 };
 constexpr Version kVersions[] = {
-    {"arwkv7",
-     [](const Weights& w) { return has(w, "blocks.0.ffn.up.weight") && has(w, "blocks.0.att.r_k"); },
-     build_arwkv7, Norm::Kind::kRms},
-    {"rwkv6qwen2",
-     [](const Weights& w) {
-       return has(w, "blocks.0.ffn.up.weight") && has(w, "blocks.0.att.time_maa_x");
-     },
-     build_rwkv6qwen2, Norm::Kind::kRms},
-    {"v7a",
-     [](const Weights& w) {
-       return has(w, "blocks.0.att.r_k") && has(w, "blocks.0.ffn.s_emb.weight");
-     },
-     build_rwkv7, Norm::Kind::kLayer},
-    {"v7", [](const Weights& w) { return has(w, "blocks.0.att.r_k"); }, build_rwkv7,
+    {"arwkv7", [](const Weights& w) { return is_hybrid(w) && is_rwkv7(w); }, build_arwkv7,
+     Norm::Kind::kRms},
+    {"rwkv6qwen2", [](const Weights& w) { return is_hybrid(w) && is_rwkv6(w); }, build_rwkv6qwen2,
+     Norm::Kind::kRms},
+    {"v7a", [](const Weights& w) { return is_rwkv7(w) && is_deep_embed(w); }, build_rwkv7,
      Norm::Kind::kLayer},
-    {"v6", [](const Weights& w) { return has(w, "blocks.0.att.time_maa_x"); }, build_rwkv6,
+    {"v7", is_rwkv7, build_rwkv7, Norm::Kind::kLayer},
+    {"v6", is_rwkv6, build_rwkv6, Norm::Kind::kLayer},
+    {"v5.2", [](const Weights& w) { return is_rwkv5_gated(w) && has_channel_decay(w); }, build_rwkv5,
      Norm::Kind::kLayer},
-    {"v5.2", [](const Weights& w) {
-       return is_rwkv5(w) && has(w, "blocks.0.att.gate.weight") && has_channel_decay(w);
-     },
-     build_rwkv5, Norm::Kind::kLayer},
-    {"v5.1", [](const Weights& w) { return is_rwkv5(w) && has(w, "blocks.0.att.gate.weight"); },
-     build_rwkv5, Norm::Kind::kLayer},
+    {"v5.1", is_rwkv5_gated, build_rwkv5, Norm::Kind::kLayer},
     {"v5.0", is_rwkv5, build_rwkv5, Norm::Kind::kLayer},
-    {"v4", [](const Weights& w) { return has(w, "blocks.0.att.time_first"); }, build_rwkv4,
-     Norm::Kind::kLayer},
+    {"v4", is_rwkv4, build_rwkv4, Norm::Kind::kLayer},
 };
 
 size_t count_layers(const Weights& w) {
@@ -115,9 +115,11 @@ std::string arch_of(const TensorFile& file) {
 
 size_t stated_head_size(const TensorFile& file, const std::string& arch) {
   int64_t store = 0;
-  const int64_t* size = arch.empty() ? nullptr : file.meta_int(arch + ".wkv.head_size", store);
+  std::string key = arch.empty() ? "config.head_size" : arch + ".wkv.head_size";
+  if (arch.empty() && !file.meta().contains(key)) key = "config.head_dim";
+  const int64_t* size = file.meta_int(key, store);
   if (size && (*size < 1 || *size > 1024))
-    throw Error(Code::kFormat, "{}: {}.wkv.head_size is {}, expected 1 to 1024", file.path(), arch, *size);
+    throw Error(Code::kFormat, "{}: {} is {}, expected 1 to 1024", file.path(), key, *size);
   return size ? static_cast<size_t>(*size) : 0;
 }
 
@@ -169,7 +171,8 @@ Model build_model(std::shared_ptr<TensorFile> file, const ModelOptions& options)
   const auto version = std::find_if(std::begin(kVersions), std::end(kVersions),
                                     [&](const Version& v) { return v.matches(*weights); });
   if (version == std::end(kVersions))
-    throw Error(Code::kUnsupported, "{}: its tensors ({} names) fit no RWKV version from v4 to v7",
+    throw Error(Code::kUnsupported, "{}: its tensors ({} names) fit no RWKV version from v4 to v7: none of "
+                "blocks.0.att.time_first, time_mix_k with ln_x.weight, time_maa_x and r_k is there",
                 weights->file().path(), weights->scheme);
   weights->version = version->name;
   const Sizes sizes = read_sizes(*weights, *version, options);

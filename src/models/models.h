@@ -57,6 +57,7 @@ struct Heads {
   size_t count, size;
 };
 Heads heads_of(const Weights& weights, const Sizes& sizes, const std::string& name);
+Heads heads_by_size(const Weights& weights, const Sizes& sizes);  // the stated head size, else 64
 Heads checked_heads(const Weights& weights, const Sizes& sizes, size_t count, const std::string& why);
 
 // One version each: adds the layers and the head to the plan.
@@ -93,14 +94,15 @@ class TimeMix6 {
 };
 class TimeMix7 {
  public:
-  TimeMix7(const Weights& weights, const Sizes& sizes, PlanBuilder& b, Heads heads);
+  // The hybrids' FFN has no token shift, and they may lack the gate, the group norm or both.
+  TimeMix7(const Weights& weights, const Sizes& sizes, PlanBuilder& b, Heads heads, bool qwen);
   void add_layer(const Layer& layer, Norm norm);
 
  private:
   const Sizes& sizes_;
   PlanBuilder& b_;
   Heads heads_;
-  bool gate_;
+  bool qwen_, gate_, norm_;
   Value xr_, xw_, xk_, xv_, xa_, xg_, r_, k_, v_, v_first_, w_, a_, g_, v_mix_, y_;
   Value zw_, za_, zv_, zg_;  // inside the low-rank pairs
 };

@@ -46,8 +46,7 @@ void build_rwkv6qwen2(const Weights& weights, const Sizes& sizes, PlanBuilder& b
   // Keys and values may have fewer heads, so the width of time mixing is that of the receptance.
   Sizes wide = sizes;
   wide.n_att = weights.rows("blocks.0.att.receptance.weight");
-  const size_t size = sizes.head_size ? sizes.head_size : 64;
-  const Heads heads = checked_heads(weights, wide, wide.n_att / size, strf("head size {}", size));
+  const Heads heads = heads_by_size(weights, wide);
   const size_t n_kv = weights.rows("blocks.0.att.key.weight") / heads.size;
   if (n_kv == 0 || heads.count % n_kv != 0)
     throw Error(Code::kShape, "{}: {} heads of keys for {} heads", weights.file().path(), n_kv, heads.count);
@@ -69,7 +68,7 @@ void build_arwkv7(const Weights& weights, const Sizes& sizes, PlanBuilder& b) {
   b.plan.n_head = heads.count;
   b.plan.head_size = heads.size;
   add_embedding(weights, sizes, Norm::Kind::kRms, b);
-  TimeMix7 time_mix(weights, sizes, b, heads);
+  TimeMix7 time_mix(weights, sizes, b, heads, true);
   SwiGlu ffn(weights, sizes, b);
   for (size_t i = 0; i < sizes.n_layer; ++i) {
     const Layer layer{weights, i};

@@ -2,6 +2,7 @@
 // Formulas: Peng et al. 2024, "Eagle and Finch", section 4; reference code: the pip package rwkv.
 #include <cmath>
 
+#include "base/error.h"
 #include "models/channel_mix.h"
 
 namespace rwkv {
@@ -25,11 +26,14 @@ Vector decay_of(const Layer& layer, Heads heads) {
 }
 
 // Called time_faaaa the values are u; called time_first they are its logarithm (except where rwkv.cpp's
-// converter has applied exp).
+// converter has applied exp). One value a channel is always u, whatever web-rwkv calls it.
 Vector bonus_of(const Layer& layer, Heads heads) {
-  const bool plain = layer.has("att.time_faaaa");
-  const std::string name = plain ? "att.time_faaaa" : "att.time_first";
+  const std::string name = layer.has("att.time_faaaa") ? "att.time_faaaa" : "att.time_first";
+  if (!layer.has(name))
+    throw Error(Code::kMissing, "{}: no tensor {} or {}, which an RWKV v5 model needs",
+                layer.weights.file().path(), layer.full("att.time_faaaa"), layer.full(name));
   const size_t n = count_of(layer.weights.at(layer.full(name)).shape);
+  const bool plain = name == "att.time_faaaa" || (n != heads.count && heads.size > 1);
   Vector u = layer.vector(name, n == heads.count ? heads.count : heads.count * heads.size);
   if (!plain && !layer.weights.decay_transformed)
     for (float& x : u) x = static_cast<float>(std::exp(static_cast<double>(x)));
@@ -41,10 +45,8 @@ Heads heads_of_rwkv5(const Weights& weights, const Sizes& sizes) {
   Shape shape = weights.at(name).shape;
   while (!shape.empty() && shape.back() == 1) shape.pop_back();
   while (!shape.empty() && shape.front() == 1) shape.erase(shape.begin());
-  const size_t count = shape.empty() ? 1 : count_of(shape) == sizes.n_att && shape.size() == 1
-                           ? sizes.n_att / (sizes.head_size ? sizes.head_size : 64)
-                           : shape[0];
-  return checked_heads(weights, sizes, count, name);
+  if (shape.size() == 1 && shape[0] == sizes.n_att) return heads_by_size(weights, sizes);
+  return checked_heads(weights, sizes, shape.empty() ? 1 : shape[0], name);
 }
 
 }  // namespace
@@ -52,7 +54,7 @@ Heads heads_of_rwkv5(const Weights& weights, const Sizes& sizes) {
 void build_rwkv5(const Weights& weights, const Sizes& sizes, PlanBuilder& b) {
   const size_t C = sizes.n_embd, A = sizes.n_att;
   const Heads heads = heads_of_rwkv5(weights, sizes);
-  const bool gated = weights.has("blocks.0.att.gate.weight");
+  const bool gated = weights.has("blocks.0.att.gate.weight") || weights.has("blocks.0.att.time_mix_g");
   b.plan.n_head = heads.count;
   b.plan.head_size = heads.size;
   add_embedding(weights, sizes, Norm::Kind::kLayer, b);

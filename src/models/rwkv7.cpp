@@ -17,7 +17,7 @@ class ChannelMix7 {
     b.plan.n_ffn = n_ffn_;
     xk_ = b.value(sizes.n_embd);
     h_ = b.value(n_ffn_);
-    if (!weights.has("blocks.0.ffn.s_emb.weight")) return;
+    if (!weights.has("blocks.0.ffn.s_emb.weight") && !weights.has("blocks.0.ffn.s1")) return;
     rank_ = weights.rows("blocks.0.ffn.s1");
     if (weights.cols("blocks.0.ffn.s_emb.weight") != rank_ * rank_)
       throw Error(Code::kShape, "{}: blocks.0.ffn.s_emb.weight has rows of {}, expected {} squared",
@@ -81,7 +81,7 @@ void build_rwkv7(const Weights& weights, const Sizes& sizes, PlanBuilder& b) {
   b.plan.n_head = heads.count;
   b.plan.head_size = heads.size;
   add_embedding(weights, sizes, Norm::Kind::kLayer, b);
-  TimeMix7 time_mix(weights, sizes, b, heads);
+  TimeMix7 time_mix(weights, sizes, b, heads, false);
   ChannelMix7 channel_mix(weights, sizes, b);
   for (size_t i = 0; i < sizes.n_layer; ++i) {
     const Layer layer{weights, i};

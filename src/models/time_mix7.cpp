@@ -4,9 +4,24 @@
 #include "models/models.h"
 
 namespace rwkv {
+namespace {
 
-TimeMix7::TimeMix7(const Weights& weights, const Sizes& sizes, PlanBuilder& b, Heads heads)
-    : sizes_(sizes), b_(b), heads_(heads), gate_(weights.has("blocks.0.att.g1")) {
+// What a hybrid may lack it lacks in every layer, so a single tensor that is left asks for all.
+bool in_any_layer(const Weights& weights, const Sizes& sizes, const char* a, const char* b) {
+  for (size_t i = 0; i < sizes.n_layer; ++i)
+    if (const Layer layer{weights, i}; layer.has(a) || layer.has(b)) return true;
+  return false;
+}
+
+}  // namespace
+
+TimeMix7::TimeMix7(const Weights& weights, const Sizes& sizes, PlanBuilder& b, Heads heads, bool qwen)
+    : sizes_(sizes),
+      b_(b),
+      heads_(heads),
+      qwen_(qwen),
+      gate_(!qwen || in_any_layer(weights, sizes, "att.g1", "att.g2")),
+      norm_(!qwen || in_any_layer(weights, sizes, "att.ln_x.weight", "att.ln_x.bias")) {
   const size_t C = sizes.n_embd, A = heads.count * heads.size;
   for (Value* mixed : {&xr_, &xw_, &xk_, &xv_, &xa_, &xg_}) *mixed = b.value(C);
   for (Value* wide : {&r_, &k_, &v_, &v_first_, &w_, &a_, &g_, &v_mix_, &y_}) *wide = b.value(A);
@@ -25,7 +40,7 @@ void TimeMix7::add_layer(const Layer& layer, Norm norm) {
   const size_t C = sizes_.n_embd, A = heads_.count * heads_.size, i = layer.index;
   const auto width = [&](Value v) { return b_.plan.value_width[v]; };
   const StateId shift = b_.state_vector("att_shift", i, C);
-  if (layer.has("ffn.x_k")) b_.state_vector("ffn_shift", i, C);  // the hybrids' FFN has none
+  if (!qwen_) b_.state_vector("ffn_shift", i, C);
   const StateId state = b_.state_heads(i, heads_.count, heads_.size,
                                        layer.start_state(heads_.count, heads_.size, false));
   const Value v = i == 0 ? v_first_ : v_;
@@ -82,7 +97,7 @@ void TimeMix7::add_layer(const Layer& layer, Norm norm) {
   wkv.k_k = layer.vector("att.k_k", A);
   wkv.k_a = layer.vector("att.k_a", A);
   wkv.r_k = layer.vector("att.r_k", A);
-  if (layer.has("att.ln_x.weight")) wkv.norm = layer.head_norm(sizes_, 64e-5f);
+  if (norm_) wkv.norm = layer.head_norm(sizes_, 64e-5f);
   wkv.state = state;
   b_.add(std::move(wkv));
   b_.add(LinearOp{

@@ -18,6 +18,9 @@ void Weights::add(std::string name, Entry entry) {
   if (!is_weight_type(entry.dtype))
     throw Error(Code::kUnsupported, "{}: tensor {} has type {}, expected floats or blocks",
                 file_->path(), entry.source, rwkv::name(entry.dtype));
+  if (count_of(entry.shape) == 0)
+    throw Error(Code::kShape, "{}: tensor {} is {}, expected no size of 0", file_->path(), entry.source,
+                to_string(entry.shape));
   const std::string source = entry.source;
   if (!entries_.emplace(name, std::move(entry)).second)
     throw Error(Code::kFormat, "{}: tensor {} gives {} a second time", file_->path(), source, name);
@@ -44,14 +47,17 @@ void Weights::wrong_shape(const std::string& name, const Entry& entry, const Sha
 
 Matrix Weights::matrix(const std::string& name, size_t rows, size_t cols) const {
   const Entry& entry = at(name);
-  if (squeeze(entry.shape) != squeeze({rows, cols})) wrong_shape(name, entry, {rows, cols});
+  // Blocks run along the file's last axis: a column of ones must not become rows of part of a block.
+  if (squeeze(entry.shape) != squeeze({rows, cols}) || cols % info(entry.dtype).block_values != 0)
+    wrong_shape(name, entry, {rows, cols});
   return {entry.dtype, rows, cols, entry.bytes, name};
 }
 
 Matrix Weights::matrix_of_stack(const std::string& name, size_t slice, size_t n, size_t rows,
                                 size_t cols) const {
   const Entry& entry = at(name);
-  if (squeeze(entry.shape) != squeeze({n, rows, cols})) wrong_shape(name, entry, {n, rows, cols});
+  if (squeeze(entry.shape) != squeeze({n, rows, cols}) || cols % info(entry.dtype).block_values != 0)
+    wrong_shape(name, entry, {n, rows, cols});
   const size_t bytes = bytes_of(entry.dtype, rows * cols);
   return {entry.dtype, rows, cols, entry.bytes.subspan(slice * bytes, bytes), name};
 }

@@ -26,7 +26,8 @@ class Weights {
   explicit Weights(std::shared_ptr<TensorFile> file) : file_(std::move(file)) {}
 
   const TensorFile& file() const { return *file_; }
-  // Error{kFormat} when two tensors of the file claim the same canonical name.
+  // Error{kFormat} when two tensors of the file claim the same canonical name; Error{kShape} when a size
+  // is 0.
   void add(std::string name, Entry entry);
   const std::map<std::string, Entry>& entries() const { return entries_; }
   const Entry* find(const std::string& name) const;

@@ -24,7 +24,8 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(json, values) {
-  const Json json = Json::parse(R"( {"a":[1,-2.5e1,"x\n\u00e9\ud83d\ude00",true,false,null],"b":{}} )", "a.json");
+  const Json json =
+      Json::parse(R"( {"a":[1,-2.5e1,"x\n\u00e9\ud83d\ude00",true,false,null],"b":{}} )", "a.json");
   const auto& a = json.find("a")->array();
   ASSERT_EQ(a.size(), 6u);
   EXPECT_EQ(a[0].whole(), 1u);

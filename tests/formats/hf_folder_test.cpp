@@ -47,7 +47,8 @@ class hf_folder : public testing::Test {
 #define EXPECT_REFUSED(words) EXPECT_NE(refusal().find(words), std::string::npos) << refusal()
 
 TEST_F(hf_folder, one_file_and_config) {
-  write("config.json", R"({"model_type":"rwkv7","hidden_size":64,"norm_eps":1e-5,"tie":false,"low":-3,
+  write("config.json",
+        R"({"model_type":"rwkv7","hidden_size":64,"norm_eps":1e-5,"tie":false,"low":-3,
                            "none":null,"list":[1],"inner":{"a":1},"wide":1e19})");
   write_tensors("model.safetensors", {"a", "b"});
   write("tokenizer.json", "{}");
@@ -99,7 +100,8 @@ TEST_F(hf_folder, other_names_of_the_weights) {
 TEST_F(hf_folder, shards) {
   write("config.json", "{}");
   write("model.safetensors.index.json",
-        R"({"metadata":{},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-1.safetensors"}})");
+        R"({"metadata":{},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors",)"
+        R"("c":"m-1.safetensors"}})");
   write_tensors("m-1.safetensors", {"a", "c"});
   EXPECT_REFUSED("the index names m-2.safetensors");
   write_tensors("m-2.safetensors", {"b"});
@@ -117,8 +119,8 @@ TEST_F(hf_folder, shards) {
 
 TEST_F(hf_folder, shard_names_stay_in_the_folder) {
   write("config.json", "{}");
-  for (const char* name : {"../m.safetensors", "/m.safetensors", "a\\\\m.safetensors", "m.bin", "", "a/b.safetensors",
-                           "m\\u0000.safetensors"}) {
+  for (const char* name : {"../m.safetensors", "/m.safetensors", "a\\\\m.safetensors", "m.bin", "",
+                           "a/b.safetensors", "m\\u0000.safetensors"}) {
     write("model.safetensors.index.json", R"({"weight_map":{"a":")" + std::string(name) + "\"}}");
     EXPECT_REFUSED("expected a plain file name");
   }
@@ -132,7 +134,8 @@ TEST_F(hf_folder, shard_names_stay_in_the_folder) {
 
 TEST_F(hf_folder, sharded_pytorch) {
   write("config.json", "{}");
-  write("pytorch_model.bin.index.json", R"({"weight_map":{"emb.weight":"p-1.bin","head.bias":"p-1.bin"}})");
+  write("pytorch_model.bin.index.json",
+        R"({"weight_map":{"emb.weight":"p-1.bin","head.bias":"p-1.bin"}})");
   write("p-1.bin", test::PthBuilder().text());
   EXPECT_EQ(read()->format(), "pth");
   EXPECT_EQ(read()->tensors().size(), 2u);
@@ -140,7 +143,8 @@ TEST_F(hf_folder, sharded_pytorch) {
 
 TEST_F(hf_folder, not_a_folder) {
   const std::string path = (folder_ / "missing").string();
-  EXPECT_NE(test::sentence_of<Error>([&] { read_hf_folder(path); }).find("cannot be read"), std::string::npos);
+  EXPECT_NE(test::sentence_of<Error>([&] { read_hf_folder(path); }).find("cannot be read"),
+            std::string::npos);
 }
 
 }  // namespace

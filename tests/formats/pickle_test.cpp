@@ -25,20 +25,23 @@ Pickle parse(const std::string& text) {
 std::string refusal(const std::string& text) {
   return test::sentence_of<Error>([&] { parse(text); });
 }
-#define EXPECT_REFUSED(body, words)                                                       \
-  EXPECT_NE(refusal("\x80\2"s + body + ".").find(words), std::string::npos) << refusal("\x80\2"s + body + ".")
+#define EXPECT_REFUSED(body, words)                                         \
+  EXPECT_NE(refusal("\x80\2"s + body + ".").find(words), std::string::npos) \
+      << refusal("\x80\2"s + body + ".")
 
 std::vector<Pickle::Id> list_of(const Pickle& p, Pickle::Id id) {
   std::vector<Pickle::Id> out;
-  for (auto node = p.first(id); node != Pickle::kNil; node = p.next(node)) out.push_back(p.at(node));
+  for (auto node = p.first(id); node != Pickle::kNil; node = p.next(node))
+    out.push_back(p.at(node));
   return out;
 }
 
 TEST(pickle, scalars) {
   // [None, True, False, -3, 200, 40000, 2^40, -2^40, 2^70, 1.5, "h\u00e9", "abc", b"\xff", 0]
-  const std::string text = "\x80\4](N\x88\x89J"s + le(int32_t{-3}) + "K\xc8M\x40\x9c\x8a\6\0\0\0\0\0\1"s +
-                           "\x8a\6\0\0\0\0\0\xff"s + "\x8a\x9\0\0\0\0\0\0\0\0\x40"s +
-                           "G\x3f\xf8\0\0\0\0\0\0"s + "\x8c\3h\xc3\xa9" + "U\3abc" + "C\1\xff" + "\x8a\0e."s;
+  const std::string text = "\x80\4](N\x88\x89J"s + le(int32_t{-3}) +
+                           "K\xc8M\x40\x9c\x8a\6\0\0\0\0\0\1"s + "\x8a\6\0\0\0\0\0\xff"s +
+                           "\x8a\x9\0\0\0\0\0\0\0\0\x40"s + "G\x3f\xf8\0\0\0\0\0\0"s +
+                           "\x8c\3h\xc3\xa9" + "U\3abc" + "C\1\xff" + "\x8a\0e."s;
   const Pickle p = parse(text);
   ASSERT_TRUE(p.is(p.root(), Kind::kList));
   const auto items = list_of(p, p.root());
@@ -62,7 +65,8 @@ TEST(pickle, scalars) {
 }
 
 TEST(pickle, containers_and_memo) {
-  // (d := {1: [2, 3], 4: ()}, d, (5, 6)) with APPEND, SETITEM, SETITEMS, DUP, POP, POP_MARK on the way.
+  // (d := {1: [2, 3], 4: ()}, d, (5, 6)) with APPEND, SETITEM, SETITEMS, DUP, POP, POP_MARK on the
+  // way.
   const std::string text = "\x80\2(}q\0K\1]q\1(K\2K\3esK\4)sh\0N0(NN1K\5K\6\x86t."s;
   const Pickle p = parse(text);
   const auto root = p.tuple(p.root());
@@ -96,7 +100,9 @@ TEST(pickle, calls_are_data) {
   ASSERT_TRUE(p.is(call, Kind::kCall));
   EXPECT_EQ(kAllowed[p.global(p.callee(call))].name, "mod.call");
   EXPECT_EQ(p.integer(p.tuple(p.arguments(call))[0]), 1);
-  const std::string dict = "\x80\2" "ccollections\nOrderedDict\n)R}X\x9\0\0\0_metadataK\1sb."s;
+  const std::string dict =
+      "\x80\2"
+      "ccollections\nOrderedDict\n)R}X\x9\0\0\0_metadataK\1sb."s;
   EXPECT_TRUE(parse(dict).is(parse(dict).root(), Kind::kDict));
 }
 
@@ -151,7 +157,8 @@ TEST(pickle, row_81_stack_and_memo) {
   EXPECT_REFUSED("\x95\xff\xff\xff\xff\xff\xff\xff\xffN", "a frame of");
   EXPECT_REFUSED("\x95\1\0\0\0\0\0\0\0K\1"s, "in the frame");
   EXPECT_REFUSED("\x95\x0b\0\0\0\0\0\0\0\x95\1\0\0\0\0\0\0\0N"s, "a frame inside a frame");
-  EXPECT_NE(refusal("\x80\4\x95\3\0\0\0\0\0\0\0N.N"s).find("inside a frame that goes on"), std::string::npos);
+  EXPECT_NE(refusal("\x80\4\x95\3\0\0\0\0\0\0\0N.N"s).find("inside a frame that goes on"),
+            std::string::npos);
   EXPECT_NE(refusal("N.").find("PROTO"), std::string::npos);
   EXPECT_NE(refusal("\x80\1N.").find("protocol 1"), std::string::npos);
   EXPECT_NE(refusal("\x80\6N.").find("protocol 6"), std::string::npos);
@@ -168,7 +175,8 @@ TEST(pickle, row_81_cycles_and_depth_need_no_stack) {
   EXPECT_EQ(d.at(d.next(d.first(d.root()))), d.root());
   const std::string deep = "\x80\2)"s + std::string(10'000'000, '\x85') + ".";
   EXPECT_TRUE(parse(deep).is(parse(deep).root(), Kind::kTuple));
-  const std::string marks = "\x80\2"s + std::string(1'000'000, '(') + "N" + std::string(1'000'000, 'l') + ".";
+  const std::string marks =
+      "\x80\2"s + std::string(1'000'000, '(') + "N" + std::string(1'000'000, 'l') + ".";
   EXPECT_TRUE(parse(marks).is(parse(marks).root(), Kind::kList));
   EXPECT_NE(refusal("\x80\2"s + std::string(Pickle::kMaxBytes, '(') + ".").find("the limit is"),
             std::string::npos);
@@ -176,7 +184,8 @@ TEST(pickle, row_81_cycles_and_depth_need_no_stack) {
 
 TEST(pickle, random_opcodes_end_in_an_error_or_success) {
   std::mt19937_64 random(7);
-  const std::string ops = "(.012N\x88\x89JKM\x8a\x8bGUT\x8cXCB)t\x85\x86\x87]lae}dsuqr\x94hj\x93Rbqhq\x95";
+  const std::string ops =
+      "(.012N\x88\x89JKM\x8a\x8bGUT\x8cXCB)t\x85\x86\x87]lae}dsuqr\x94hj\x93Rbqhq\x95";
   size_t n_good = 0;
   for (int i = 0; i < 20000; ++i) {
     std::string text = "\x80\4N";

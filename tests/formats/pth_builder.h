@@ -34,16 +34,16 @@ struct ZipHeader {
 class ZipBuilder {
  public:
   using Hook = std::function<void(ZipHeader&)>;
-  bool zip64 = false;          // end records as torch writes them
-  bool descriptors = false;    // sizes behind the content, as torch writes them
+  bool zip64 = false;        // end records as torch writes them
+  bool descriptors = false;  // sizes behind the content, as torch writes them
   bool wide_descriptors = false;
   size_t alignment = 1;
   std::string comment;
   // Lies in the end record: entries, directory bytes, directory offset.
   std::function<void(uint64_t& n, uint64_t& bytes, uint64_t& offset)> end_hook;
 
-  ZipBuilder& add(const std::string& name, std::string_view content, const Hook& local_hook = nullptr,
-                  const Hook& central_hook = nullptr) {
+  ZipBuilder& add(const std::string& name, std::string_view content,
+                  const Hook& local_hook = nullptr, const Hook& central_hook = nullptr) {
     ZipHeader header;
     header.name = name;
     header.crc = 0x12345678;  // nobody computes it
@@ -58,8 +58,9 @@ class ZipBuilder {
       local.extra = "FB" + le(static_cast<uint16_t>(pad)) + std::string(pad, 'Z');
     }
     if (local_hook) local_hook(local);
-    out_ += "PK\3\4" + le(uint16_t{0}) + le(local.flags) + le(local.method) + le(uint32_t{0}) + le(local.crc) +
-            le(local.packed) + le(local.size) + le(static_cast<uint16_t>(local.name.size())) +
+    out_ += "PK\3\4" + le(uint16_t{0}) + le(local.flags) + le(local.method) + le(uint32_t{0}) +
+            le(local.crc) + le(local.packed) + le(local.size) +
+            le(static_cast<uint16_t>(local.name.size())) +
             le(static_cast<uint16_t>(local.extra.size())) + local.name + local.extra;
     out_ += content;
     if (descriptors && wide_descriptors)
@@ -67,11 +68,12 @@ class ZipBuilder {
     else if (descriptors)
       out_ += "PK\7\x8" + le(header.crc) + le(header.packed) + le(header.size);
     if (central_hook) central_hook(header);
-    directory_ += "PK\1\2" + le(uint16_t{0}) + le(uint16_t{0}) + le(header.flags) + le(header.method) +
-                  le(uint32_t{0}) + le(header.crc) + le(header.packed) + le(header.size) +
-                  le(static_cast<uint16_t>(header.name.size())) +
-                  le(static_cast<uint16_t>(header.extra.size())) + le(uint16_t{0}) + le(uint16_t{0}) +
-                  le(uint16_t{0}) + le(uint32_t{0}) + le(header.offset) + header.name + header.extra;
+    directory_ += "PK\1\2" + le(uint16_t{0}) + le(uint16_t{0}) + le(header.flags) +
+                  le(header.method) + le(uint32_t{0}) + le(header.crc) + le(header.packed) +
+                  le(header.size) + le(static_cast<uint16_t>(header.name.size())) +
+                  le(static_cast<uint16_t>(header.extra.size())) + le(uint16_t{0}) +
+                  le(uint16_t{0}) + le(uint16_t{0}) + le(uint32_t{0}) + le(header.offset) +
+                  header.name + header.extra;
     ++n_entry_;
     return *this;
   }
@@ -86,9 +88,9 @@ class ZipBuilder {
              le(uint32_t{0}) + le(n) + le(n) + le(bytes) + le(offset);
       out += "PK\6\7" + le(uint32_t{0}) + le(at) + le(uint32_t{1});
     }
-    return out + "PK\5\6" + le(uint32_t{0}) + le(static_cast<uint16_t>(n)) + le(static_cast<uint16_t>(n)) +
-           le(static_cast<uint32_t>(bytes)) + le(static_cast<uint32_t>(offset)) +
-           le(static_cast<uint16_t>(comment.size())) + comment;
+    return out + "PK\5\6" + le(uint32_t{0}) + le(static_cast<uint16_t>(n)) +
+           le(static_cast<uint16_t>(n)) + le(static_cast<uint32_t>(bytes)) +
+           le(static_cast<uint32_t>(offset)) + le(static_cast<uint16_t>(comment.size())) + comment;
   }
   Bytes bytes() const { return to_bytes(text()); }
 
@@ -112,12 +114,13 @@ inline std::string tuple(const std::vector<int64_t>& values) {
   return out + "t";
 }
 inline std::string storage(std::string_view type, std::string_view key, int64_t count) {
-  return "(" + text("storage") + global("torch", type) + text(key) + text("cuda:0") + integer(count) + "tQ";
+  return "(" + text("storage") + global("torch", type) + text(key) + text("cuda:0") +
+         integer(count) + "tQ";
 }
-inline std::string tensor(const std::string& stored, int64_t offset, const std::vector<int64_t>& size,
-                          const std::vector<int64_t>& stride) {
-  return global("torch._utils", "_rebuild_tensor_v2") + "(" + stored + integer(offset) + tuple(size) +
-         tuple(stride) + "\x89" + global("collections", "OrderedDict") + ")RtR";
+inline std::string tensor(const std::string& stored, int64_t offset,
+                          const std::vector<int64_t>& size, const std::vector<int64_t>& stride) {
+  return global("torch._utils", "_rebuild_tensor_v2") + "(" + stored + integer(offset) +
+         tuple(size) + tuple(stride) + "\x89" + global("collections", "OrderedDict") + ")RtR";
 }
 inline std::string dict(const std::string& items) { return "}(" + items + "u"; }
 inline std::string whole(const std::string& body) { return "\x80\2" + body + "."; }
@@ -140,7 +143,8 @@ struct PthBuilder {
     zip.alignment = 64;
     zip.add("model/data.pkl", data_pkl.empty() ? pickle::whole(pickle::dict(items)) : data_pkl);
     if (!byteorder.empty()) zip.add("model/byteorder", byteorder);
-    for (size_t i = 0; i < storages.size(); ++i) zip.add("model/data/" + std::to_string(i), storages[i]);
+    for (size_t i = 0; i < storages.size(); ++i)
+      zip.add("model/data/" + std::to_string(i), storages[i]);
     zip.add("model/version", "3\n");
     return zip.text();
   }

@@ -25,8 +25,8 @@ std::string refusal(const std::string& file) {
   EXPECT_NE(refusal((builder).text()).find(words), std::string::npos) << refusal((builder).text())
 
 // A checkpoint of one tensor "w" with these properties, over a storage of 24 bytes.
-PthBuilder one(const std::string& type, int64_t stored, int64_t offset, const std::vector<int64_t>& size,
-               const std::vector<int64_t>& stride) {
+PthBuilder one(const std::string& type, int64_t stored, int64_t offset,
+               const std::vector<int64_t>& size, const std::vector<int64_t>& stride) {
   PthBuilder builder;
   builder.items =
       pickle::text("w") + pickle::tensor(pickle::storage(type, "0", stored), offset, size, stride);
@@ -49,7 +49,8 @@ TEST(pth, reads_tensors_and_scalars) {
   EXPECT_EQ(weight->bytes.size(), 24u);
   EXPECT_EQ(static_cast<char>(weight->bytes[23]), 'a');
   const auto map = file->maps()[0]->bytes();
-  EXPECT_EQ(static_cast<size_t>(weight->bytes.data() - map.data()) % 64, 0u);  // in the map, no copy
+  EXPECT_EQ(static_cast<size_t>(weight->bytes.data() - map.data()) % 64,
+            0u);  // in the map, no copy
   const Tensor* bias = file->find("head.bias");
   ASSERT_TRUE(bias);
   EXPECT_EQ(bias->dtype, DType::kBF16);
@@ -60,10 +61,11 @@ TEST(pth, reads_tensors_and_scalars) {
 
 TEST(pth, every_storage_type) {
   const std::pair<const char*, DType> types[] = {
-      {"DoubleStorage", DType::kF64}, {"FloatStorage", DType::kF32},    {"HalfStorage", DType::kF16},
-      {"BFloat16Storage", DType::kBF16}, {"LongStorage", DType::kI64}, {"IntStorage", DType::kI32},
-      {"ShortStorage", DType::kI16},  {"CharStorage", DType::kI8},      {"ByteStorage", DType::kU8},
-      {"BoolStorage", DType::kU8}};
+      {"DoubleStorage", DType::kF64}, {"FloatStorage", DType::kF32},
+      {"HalfStorage", DType::kF16},   {"BFloat16Storage", DType::kBF16},
+      {"LongStorage", DType::kI64},   {"IntStorage", DType::kI32},
+      {"ShortStorage", DType::kI16},  {"CharStorage", DType::kI8},
+      {"ByteStorage", DType::kU8},    {"BoolStorage", DType::kU8}};
   for (const auto& [name, dtype] : types) {
     const auto file = read(one(name, 3, 1, {2}, {1}).text());
     EXPECT_EQ(file->tensors()[0].dtype, dtype) << name;
@@ -77,32 +79,38 @@ TEST(pth, wrapped_and_nested) {
   const std::string tensor = pickle::tensor(pickle::storage("FloatStorage", "0", 6), 0, {6}, {1});
   const std::string inner = pickle::dict(pickle::text("w") + tensor);
   for (const char* key : {"state_dict", "model"}) {
-    const auto file = read(with_root(pickle::dict(pickle::text(key) + inner + pickle::text("note") +
-                                                  pickle::text("hello") + pickle::text("other") + inner))
-                               .text());
+    const auto file =
+        read(with_root(pickle::dict(pickle::text(key) + inner + pickle::text("note") +
+                                    pickle::text("hello") + pickle::text("other") + inner))
+                 .text());
     ASSERT_EQ(file->tensors().size(), 1u);
     EXPECT_EQ(file->tensors()[0].name, "w");
     ASSERT_TRUE(file->meta_string("pth.note"));
     EXPECT_EQ(*file->meta_string("pth.note"), "hello");
   }
-  const auto nested = read(with_root(pickle::dict(pickle::text("a") + inner + pickle::text("b") + "](" + tensor +
-                                                  inner + "e" + pickle::integer(3) + tensor))
-                               .text());
+  const auto nested =
+      read(with_root(pickle::dict(pickle::text("a") + inner + pickle::text("b") + "](" + tensor +
+                                  inner + "e" + pickle::integer(3) + tensor))
+               .text());
   ASSERT_EQ(nested->tensors().size(), 4u);
   for (const char* name : {"a.w", "b.0", "b.1.w", "3"}) EXPECT_TRUE(nested->find(name)) << name;
   // A tensor beside it: "model" is then part of the name.
-  const auto flat = read(with_root(pickle::dict(pickle::text("model") + inner + pickle::text("v") + tensor)).text());
+  const auto flat = read(
+      with_root(pickle::dict(pickle::text("model") + inner + pickle::text("v") + tensor)).text());
   EXPECT_TRUE(flat->find("model.w"));
 }
 
 TEST(pth, parameters_sizes_and_metadata) {
   const std::string tensor = pickle::global("torch._utils", "_rebuild_tensor_v2") + "(" +
-                             pickle::storage("FloatStorage", "0", 6) + "K\0"s + pickle::global("torch", "Size") +
-                             pickle::tuple({3, 2}) + "\x85R" + pickle::tuple({2, 1}) + "\x89}tR";
-  const std::string parameter = pickle::global("torch._utils", "_rebuild_parameter") + tensor + "\x88}\x87R";
-  const std::string root = pickle::global("collections", "OrderedDict") + ")R(" + pickle::text("p") + parameter +
-                           pickle::text("t") + pickle::global("torch", "bfloat16") + "u}" +
-                           pickle::text("_metadata") + "}sb";
+                             pickle::storage("FloatStorage", "0", 6) + "K\0"s +
+                             pickle::global("torch", "Size") + pickle::tuple({3, 2}) + "\x85R" +
+                             pickle::tuple({2, 1}) + "\x89}tR";
+  const std::string parameter =
+      pickle::global("torch._utils", "_rebuild_parameter") + tensor + "\x88}\x87R";
+  const std::string root = pickle::global("collections", "OrderedDict") + ")R(" +
+                           pickle::text("p") + parameter + pickle::text("t") +
+                           pickle::global("torch", "bfloat16") + "u}" + pickle::text("_metadata") +
+                           "}sb";
   const auto file = read(with_root(root).text());
   ASSERT_EQ(file->tensors().size(), 1u);
   EXPECT_EQ(file->find("p")->shape, (Shape{3, 2}));
@@ -117,7 +125,8 @@ TEST(pth, row_82_strides_and_bounds) {
   EXPECT_REFUSED(one("FloatStorage", 6, 0, {2, 3}, {-3, 1}), "whole number");
   EXPECT_REFUSED(one("FloatStorage", 6, 0, {-2, 3}, {3, 1}), "whole number");
   EXPECT_REFUSED(one("FloatStorage", 6, -1, {2}, {1}), "whole number");
-  EXPECT_REFUSED(one("FloatStorage", 6, 1, {2, 3}, {3, 1}), "6 values from 1 on, its storage holds 6");
+  EXPECT_REFUSED(one("FloatStorage", 6, 1, {2, 3}, {3, 1}),
+                 "6 values from 1 on, its storage holds 6");
   EXPECT_REFUSED(one("FloatStorage", 6, 7, {0}, {1}), "0 values from 7 on");
   EXPECT_REFUSED(one("FloatStorage", 6, INT64_MAX, {6}, {1}), "its storage holds 6");
   EXPECT_REFUSED(one("FloatStorage", 6, 0, {1, INT64_MAX, INT64_MAX, 4}, {1, 4, 4, 1}), "overflow");
@@ -126,7 +135,10 @@ TEST(pth, row_82_strides_and_bounds) {
   EXPECT_REFUSED(one("FloatStorage", 6, 0, {2, 3}, {1}), "differ in length");
   EXPECT_REFUSED(one("FloatStorage", 6, 0, std::vector<int64_t>(9, 1), std::vector<int64_t>(9, 1)),
                  "9 dimensions");
-  EXPECT_EQ(read(one("FloatStorage", 6, 0, {2, 1, 3, 1}, {3, 77, 1, 0}).text())->tensors()[0].bytes.size(), 24u);
+  EXPECT_EQ(read(one("FloatStorage", 6, 0, {2, 1, 3, 1}, {3, 77, 1, 0}).text())
+                ->tensors()[0]
+                .bytes.size(),
+            24u);
   EXPECT_EQ(read(one("FloatStorage", 6, 5, {}, {}).text())->tensors()[0].bytes.size(), 4u);
   EXPECT_EQ(read(one("FloatStorage", 6, 6, {4, 0}, {9, 9}).text())->tensors()[0].bytes.size(), 0u);
 
@@ -140,7 +152,8 @@ TEST(pth, row_82_strides_and_bounds) {
 }
 
 TEST(pth, row_83_storages) {
-  EXPECT_REFUSED(one("FloatStorage", 7, 0, {6}, {1}), "entry data/0 has 24 bytes, expected 7 values");
+  EXPECT_REFUSED(one("FloatStorage", 7, 0, {6}, {1}),
+                 "entry data/0 has 24 bytes, expected 7 values");
   EXPECT_REFUSED(one("FloatStorage", INT64_MAX, 0, {6}, {1}), "entry data/0 has 24 bytes");
   EXPECT_REFUSED(one("FloatStorage", -1, 0, {6}, {1}), "whole number");
   PthBuilder missing;
@@ -166,15 +179,18 @@ TEST(pth, containers_that_are_none) {
   PthBuilder big;
   big.byteorder = "big";
   EXPECT_REFUSED(big, "byte order \"big\"");
-  EXPECT_NE(refusal("\x80\2\x8a\x0al\xfc\x9c\x46\xf9").find("legacy PyTorch format"), std::string::npos);
+  EXPECT_NE(refusal("\x80\2\x8a\x0al\xfc\x9c\x46\xf9").find("legacy PyTorch format"),
+            std::string::npos);
   EXPECT_NE(refusal("hello").find("expected a PyTorch checkpoint"), std::string::npos);
   EXPECT_NE(refusal(test::ZipBuilder().add("a/b", "x").text()).find("data.pkl"), std::string::npos);
-  EXPECT_NE(refusal(test::ZipBuilder().add("a/data.pkl", "x").add("b/data.pkl", "x").text()).find("two check"),
+  EXPECT_NE(refusal(test::ZipBuilder().add("a/data.pkl", "x").add("b/data.pkl", "x").text())
+                .find("two check"),
             std::string::npos);
-  EXPECT_REFUSED(with_root(pickle::global("os", "system") + pickle::text("ls") + "\x85R"), "os.system");
-  EXPECT_REFUSED(with_root(pickle::dict("(t" + pickle::dict("") + "K\1](" +
-                                        pickle::tensor(pickle::storage("FloatStorage", "0", 6), 0, {6}, {1}) +
-                                        "e")),
+  EXPECT_REFUSED(with_root(pickle::global("os", "system") + pickle::text("ls") + "\x85R"),
+                 "os.system");
+  EXPECT_REFUSED(with_root(pickle::dict(
+                     "(t" + pickle::dict("") + "K\1](" +
+                     pickle::tensor(pickle::storage("FloatStorage", "0", 6), 0, {6}, {1}) + "e")),
                  "neither text nor a whole number");
 }
 
@@ -205,9 +221,11 @@ TEST(pth, mutations_end_in_an_error_or_success) {
   size_t n_refused = 0;
   for (uint64_t seed = 0; seed < 5000; ++seed) {
     const auto sentence = test::sentence_of<Error>([&] {
-      const auto file = read_pth("a.pth", MappedFile::from_bytes("a.pth", test::mutate(good, seed)));
+      const auto file =
+          read_pth("a.pth", MappedFile::from_bytes("a.pth", test::mutate(good, seed)));
       for (const Tensor& tensor : file->tensors())
-        EXPECT_EQ(test::Bytes(tensor.bytes.begin(), tensor.bytes.end()).size(), tensor.bytes.size());
+        EXPECT_EQ(test::Bytes(tensor.bytes.begin(), tensor.bytes.end()).size(),
+                  tensor.bytes.size());
     });
     n_refused += !sentence.empty();
   }

@@ -12,18 +12,22 @@ std::string file_of(const std::string& header, size_t n_data) {
   return test::le(uint64_t{header.size()}) + header + std::string(n_data, 'd');
 }
 std::unique_ptr<TensorFile> read(const std::string& file) {
-  return read_safetensors("a.safetensors", MappedFile::from_bytes("a.safetensors", test::to_bytes(file)));
+  return read_safetensors("a.safetensors",
+                          MappedFile::from_bytes("a.safetensors", test::to_bytes(file)));
 }
 std::string refusal(const std::string& file) {
   return test::sentence_of<Error>([&] { read(file); });
 }
-#define EXPECT_REFUSED(file, words) EXPECT_NE(refusal(file).find(words), std::string::npos) << refusal(file)
+#define EXPECT_REFUSED(file, words) \
+  EXPECT_NE(refusal(file).find(words), std::string::npos) << refusal(file)
 
 std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
                   const std::string& offsets) {
-  return '"' + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
+  return '"' + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
+         offsets + "}";
 }
-const std::string kGood = R"({"__metadata__":{"format":"pt"},)" + entry("b", "BF16", "[2]", "[24,28]") + "," +
+const std::string kGood = R"({"__metadata__":{"format":"pt"},)" +
+                          entry("b", "BF16", "[2]", "[24,28]") + "," +
                           entry("a", "F32", "[2,3]", "[0,24]") + "}   ";
 
 TEST(safetensors, reads_in_the_order_of_the_bytes) {
@@ -45,7 +49,8 @@ TEST(safetensors, every_type) {
       {"U8", DType::kU8},   {"BOOL", DType::kU8}};
   for (const auto& [name, dtype] : types) {
     const size_t bytes = 3 * info(dtype).block_bytes;
-    const auto file = read(file_of("{" + entry("w", name, "[3]", "[0," + std::to_string(bytes) + "]") + "}", bytes));
+    const auto file = read(
+        file_of("{" + entry("w", name, "[3]", "[0," + std::to_string(bytes) + "]") + "}", bytes));
     EXPECT_EQ(file->tensors()[0].dtype, dtype) << name;
   }
   for (const char* name : {"F8_E4M3", "U64", "C64", "f32", ""})
@@ -56,19 +61,22 @@ TEST(safetensors, every_type) {
 TEST(safetensors, edges) {
   EXPECT_EQ(read(file_of("{}", 0))->tensors().size(), 0u);
   const auto file = read(file_of("{" + entry("none", "F32", "[0,4]", "[0,0]") + "," +
-                                 entry("one", "F32", "[]", "[0,4]") + "," +
-                                 entry("last", "F32", "[0]", "[4,4]") + "}", 4));
+                                     entry("one", "F32", "[]", "[0,4]") + "," +
+                                     entry("last", "F32", "[0]", "[4,4]") + "}",
+                                 4));
   EXPECT_EQ(file->tensors().size(), 3u);
   EXPECT_EQ(file->find("one")->bytes.size(), 4u);
 }
 
 TEST(safetensors, row_84_header_length) {
-  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{100'000'001}, uint64_t{1} << 63, ~uint64_t{0}})
+  for (const uint64_t size :
+       {uint64_t{0}, uint64_t{1}, uint64_t{100'000'001}, uint64_t{1} << 63, ~uint64_t{0}})
     EXPECT_REFUSED(test::le(size) + kGood + std::string(28, 'd'), "expected 2 to 100000000");
   EXPECT_REFUSED(test::le(uint64_t{1000}) + kGood, "found the file's end");
   EXPECT_REFUSED("abc", "the header's length");
   const std::string good = file_of(kGood, 28);
-  for (size_t size = 0; size < good.size(); ++size) EXPECT_NE(refusal(good.substr(0, size)), "") << size;
+  for (size_t size = 0; size < good.size(); ++size)
+    EXPECT_NE(refusal(good.substr(0, size)), "") << size;
 }
 
 TEST(safetensors, row_85_header) {
@@ -76,7 +84,9 @@ TEST(safetensors, row_85_header) {
   EXPECT_REFUSED(file_of(" {}", 0), "expected '{'");
   EXPECT_REFUSED(file_of("{]", 0), "JSON");
   EXPECT_REFUSED(file_of("{}x", 0), "JSON");
-  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("a", "F32", "[1]", "[4,8]") + "}", 8),
+  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[1]", "[0,4]") + "," +
+                             entry("a", "F32", "[1]", "[4,8]") + "}",
+                         8),
                  "twice");
   std::string deep;
   for (int i = 0; i < 10'000; ++i) deep += R"({"a":)";
@@ -84,14 +94,18 @@ TEST(safetensors, row_85_header) {
   EXPECT_REFUSED(file_of("{\"a\":" + std::string(10'000, '['), 0), "less nesting");
   EXPECT_REFUSED(file_of("{\"a\":3}", 0), "tensor a: expected {\"dtype\"");
   EXPECT_REFUSED(file_of("{\"a\":{}}", 0), "tensor a: expected {\"dtype\"");
-  EXPECT_REFUSED(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4), "expected {");
+  EXPECT_REFUSED(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4),
+                 "expected {");
   EXPECT_REFUSED(file_of(R"({"a":{"dtype":3,"shape":[1],"data_offsets":[0,4]}})", 4), "expected {");
-  EXPECT_REFUSED(file_of(R"({"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}})", 4), "expected {");
-  EXPECT_REFUSED(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}})", 4), "expected {");
+  EXPECT_REFUSED(file_of(R"({"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}})", 4),
+                 "expected {");
+  EXPECT_REFUSED(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}})", 4),
+                 "expected {");
   EXPECT_REFUSED(file_of(R"({"__metadata__":{"a":1}})", 0), "expected a string");
   EXPECT_REFUSED(file_of(R"({"__metadata__":"a"})", 0), "expected an object");
   EXPECT_REFUSED(file_of("{" + entry("", "F32", "[1]", "[0,4]") + "}", 4), "proper name");
-  for (const char* shape : {"[-1]", "[1.0]", "[1e0]", "[\"1\"]", "[null]", "[18446744073709551616]"})
+  for (const char* shape :
+       {"[-1]", "[1.0]", "[1e0]", "[\"1\"]", "[null]", "[18446744073709551616]"})
     EXPECT_REFUSED(file_of("{" + entry("a", "F32", shape, "[0,4]") + "}", 4), "whole numbers");
 }
 
@@ -108,9 +122,12 @@ TEST(safetensors, row_85_offsets) {
   EXPECT_REFUSED(two("[0,4]", "[4,12]"), "the file has 8");
   EXPECT_REFUSED(two("[0,4]", "[4,18446744073709551615]"), "the file has 8");
   EXPECT_REFUSED(two("[0,3]", "[3,7]"), "takes 4 bytes, found 3");
-  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[1]", "[0,4]") + "}", 5), "1 bytes after the last tensor");
-  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[4294967296,4294967296,4]", "[0,4]") + "}", 4), "overflow");
-  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[4611686018427387905]", "[0,4]") + "}", 4), "takes");
+  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[1]", "[0,4]") + "}", 5),
+                 "1 bytes after the last tensor");
+  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[4294967296,4294967296,4]", "[0,4]") + "}", 4),
+                 "overflow");
+  EXPECT_REFUSED(file_of("{" + entry("a", "F32", "[4611686018427387905]", "[0,4]") + "}", 4),
+                 "takes");
 }
 
 TEST(safetensors, mutations_end_in_an_error_or_success) {
@@ -118,9 +135,11 @@ TEST(safetensors, mutations_end_in_an_error_or_success) {
   size_t n_refused = 0;
   for (uint64_t seed = 0; seed < 10000; ++seed) {
     const auto sentence = test::sentence_of<Error>([&] {
-      const auto file = read_safetensors("a", MappedFile::from_bytes("a", test::mutate(good, seed)));
+      const auto file =
+          read_safetensors("a", MappedFile::from_bytes("a", test::mutate(good, seed)));
       for (const Tensor& tensor : file->tensors())
-        EXPECT_EQ(test::Bytes(tensor.bytes.begin(), tensor.bytes.end()).size(), tensor.bytes.size());
+        EXPECT_EQ(test::Bytes(tensor.bytes.begin(), tensor.bytes.end()).size(),
+                  tensor.bytes.size());
     });
     n_refused += !sentence.empty();
   }

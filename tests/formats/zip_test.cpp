@@ -10,15 +10,16 @@ namespace rwkv {
 namespace {
 
 using test::Bytes;
+using test::le;
 using test::ZipBuilder;
 using test::ZipHeader;
-using test::le;
 
 std::string refusal(const std::string& zip) {
   const auto bytes = test::to_bytes(zip);
   return test::sentence_of<Error>([&] { Zip::parse(bytes, "a.zip"); });
 }
-#define EXPECT_REFUSED(zip, words) EXPECT_NE(refusal(zip).find(words), std::string::npos) << refusal(zip)
+#define EXPECT_REFUSED(zip, words) \
+  EXPECT_NE(refusal(zip).find(words), std::string::npos) << refusal(zip)
 
 TEST(zip, finds_entries_in_the_map) {
   for (const bool zip64 : {false, true})
@@ -28,7 +29,8 @@ TEST(zip, finds_entries_in_the_map) {
           ZipBuilder builder;
           builder.zip64 = zip64, builder.descriptors = descriptors, builder.wide_descriptors = wide;
           builder.alignment = alignment;
-          const auto bytes = builder.add("m/data.pkl", "abc").add("m/data/0", "").add("m/1", "defg").bytes();
+          const auto bytes =
+              builder.add("m/data.pkl", "abc").add("m/data/0", "").add("m/1", "defg").bytes();
           const Zip zip = Zip::parse(bytes, "a.zip");
           ASSERT_EQ(zip.entries().size(), 3u);
           const ZipEntry* entry = zip.find("m/1");
@@ -60,7 +62,8 @@ TEST(zip, sizes_in_the_zip64_field) {
     h.extra = le(uint16_t{1}) + le(uint16_t{16}) + le(~uint64_t{0} - 3) + le(~uint64_t{0} - 3);
     h.size = h.packed = 0xffffffff;
   };
-  EXPECT_REFUSED(ZipBuilder().add("b", "abc", widen_local, huge).text(), "run past the entries' end");
+  EXPECT_REFUSED(ZipBuilder().add("b", "abc", widen_local, huge).text(),
+                 "run past the entries' end");
   const auto far = [](ZipHeader& h) {
     h.extra = le(uint16_t{1}) + le(uint16_t{8}) + le(~uint64_t{0} - 3);
     h.offset = 0xffffffff;
@@ -73,7 +76,9 @@ TEST(zip, sizes_in_the_zip64_field) {
     h.size = h.packed = 0xffffffff;
   };
   EXPECT_REFUSED(ZipBuilder().add("b", "abc", nullptr, brief).text(), "too short");
-  const auto cut = [](ZipHeader& h) { h.extra = le(uint16_t{1}) + le(uint16_t{800}) + le(uint64_t{3}); };
+  const auto cut = [](ZipHeader& h) {
+    h.extra = le(uint16_t{1}) + le(uint16_t{800}) + le(uint64_t{3});
+  };
   EXPECT_REFUSED(ZipBuilder().add("b", "abc", nullptr, cut).text(), "extra field runs past");
   const auto twice = [&](ZipHeader& h) { widen(h), h.extra += h.extra; };
   EXPECT_REFUSED(ZipBuilder().add("b", "abc", nullptr, twice).text(), "two ZIP64 fields");
@@ -86,7 +91,8 @@ TEST(zip, headers_that_lie) {
   const auto crc = [](ZipHeader& h) { h.crc ^= 1; };
   EXPECT_REFUSED(ZipBuilder().add("a", "abc", crc).text(), "another checksum");
   const auto packed = [](ZipHeader& h) { h.packed = 2; };
-  EXPECT_REFUSED(ZipBuilder().add("a", "abc", nullptr, packed).text(), "2 stored bytes for a content of 3");
+  EXPECT_REFUSED(ZipBuilder().add("a", "abc", nullptr, packed).text(),
+                 "2 stored bytes for a content of 3");
   const auto name = [](ZipHeader& h) { h.name = "b"; };
   EXPECT_REFUSED(ZipBuilder().add("a", "abc", name).text(), "differs from the directory");
   const auto offset = [](ZipHeader& h) { h.offset = 1; };
@@ -95,7 +101,8 @@ TEST(zip, headers_that_lie) {
   const auto large = [](ZipHeader& h) { h.size = h.packed = 1000; };
   EXPECT_REFUSED(ZipBuilder().add("a", "abc", large, large).text(), "run past the entries' end");
   const auto into_next = [](ZipHeader& h) { h.size = h.packed = 20; };
-  EXPECT_REFUSED(ZipBuilder().add("a", "abc", into_next, into_next).add("b", "abc").text(), "overlap");
+  EXPECT_REFUSED(ZipBuilder().add("a", "abc", into_next, into_next).add("b", "abc").text(),
+                 "overlap");
   ZipBuilder described;
   described.descriptors = true;
   EXPECT_REFUSED(described.add("a", "abc", nullptr, size).text(), "descriptor");
@@ -104,7 +111,8 @@ TEST(zip, headers_that_lie) {
 TEST(zip, names_that_climb) {
   for (const char* name : {"../a", "a/../b", "a/..", "/etc/passwd", "a\\b", "C:/a", ""})
     EXPECT_REFUSED(ZipBuilder().add(name, "abc").text(), "expected a relative name");
-  EXPECT_REFUSED(ZipBuilder().add(std::string("a\0b", 3), "abc").text(), "expected a relative name");
+  EXPECT_REFUSED(ZipBuilder().add(std::string("a\0b", 3), "abc").text(),
+                 "expected a relative name");
   EXPECT_EQ(refusal(ZipBuilder().add("..a/b..", "abc").text()), "");
 }
 
@@ -135,7 +143,8 @@ TEST(zip, end_records_that_lie) {
       EXPECT_NE(refusal(builder.text()), "") << "lie " << lie << (zip64 ? " in ZIP64" : "");
     }
   const std::string good = ZipBuilder().add("a", "abc").text();
-  for (size_t size = 0; size < good.size(); ++size) EXPECT_NE(refusal(good.substr(0, size)), "") << size;
+  for (size_t size = 0; size < good.size(); ++size)
+    EXPECT_NE(refusal(good.substr(0, size)), "") << size;
   EXPECT_REFUSED(good + "x", "expected the end record");
 
   ZipBuilder both;
@@ -162,11 +171,13 @@ TEST(zip, mutations_end_in_an_error_or_success) {
   size_t n_refused = 0;
   for (uint64_t seed = 0; seed < 4000; ++seed) {
     const auto bytes = test::mutate(good, seed);
-    n_refused += !test::sentence_of<Error>([&] {
-      const Zip zip = Zip::parse(bytes, "a.zip");
-      for (const ZipEntry& entry : zip.entries())  // reads every byte, under the sanitizers' eyes
-        EXPECT_EQ(Bytes(entry.bytes.begin(), entry.bytes.end()).size(), entry.bytes.size());
-    }).empty();
+    n_refused +=
+        !test::sentence_of<Error>([&] {
+           const Zip zip = Zip::parse(bytes, "a.zip");
+           for (const ZipEntry& entry :
+                zip.entries())  // reads every byte, under the sanitizers' eyes
+             EXPECT_EQ(Bytes(entry.bytes.begin(), entry.bytes.end()).size(), entry.bytes.size());
+         }).empty();
   }
   EXPECT_GT(n_refused, 2000u);
 }

@@ -1,5 +1,6 @@
 // libFuzzer target: any bytes as a .pth file end in an Error or in tensors whose bytes can be read.
-// Bytes that are no zip are wrapped as the data.pkl of one, so that the pickle machine is reached at once.
+// Bytes that are no zip are wrapped as the data.pkl of one, so that the pickle machine is reached
+// at once.
 #include <cstdint>
 
 #include "../formats/pth_builder.h"
@@ -9,7 +10,8 @@
 namespace {
 void read_all(std::vector<std::byte> bytes) {
   try {
-    const auto file = rwkv::read_pth("fuzz.pth", rwkv::MappedFile::from_bytes("fuzz.pth", std::move(bytes)));
+    const auto file =
+        rwkv::read_pth("fuzz.pth", rwkv::MappedFile::from_bytes("fuzz.pth", std::move(bytes)));
     unsigned sum = 0;
     for (const rwkv::Tensor& tensor : file->tensors())
       for (const std::byte value : tensor.bytes) sum += static_cast<unsigned>(value);

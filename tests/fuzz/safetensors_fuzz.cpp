@@ -1,4 +1,5 @@
-// libFuzzer target: any bytes as a .safetensors file end in an Error or in tensors whose bytes can be read.
+// libFuzzer target: any bytes as a .safetensors file end in an Error or in tensors whose bytes can
+// be read.
 #include <cstdint>
 #include <cstring>
 
@@ -9,7 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<std::byte> bytes(size);
   if (size > 0) std::memcpy(bytes.data(), data, size);
   try {
-    const auto file = rwkv::read_safetensors("fuzz", rwkv::MappedFile::from_bytes("fuzz", std::move(bytes)));
+    const auto file =
+        rwkv::read_safetensors("fuzz", rwkv::MappedFile::from_bytes("fuzz", std::move(bytes)));
     unsigned sum = 0;
     for (const rwkv::Tensor& tensor : file->tensors())
       for (const std::byte value : tensor.bytes) sum += static_cast<unsigned>(value);

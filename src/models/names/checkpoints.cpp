@@ -98,6 +98,36 @@ bool is_transformers_folded(const TensorFile& file) {
   return is_transformers(file) && !has(file, "rwkv7.blocks.0.ln0.weight");
 }
 
+// The Qwen2 hybrids. rwkv6qwen2 stacks its five mixes in the order r k v w g; arwkv7 keeps BlinkDL's names
+// of time mixing behind "time_mixer".
+constexpr NameRow kQwen[] = {
+    {"model.embed_tokens.weight", "emb.weight"},
+    {"model.norm.weight", "ln_out.weight"},
+    {"lm_head.weight", "head.weight"},
+    {"model.layers.*.{input_layernorm,post_attention_layernorm}.weight", "blocks.*.{ln1,ln2}.weight"},
+    {"model.layers.*.mlp.{gate,up,down}_proj.weight", "blocks.*.ffn.{gate,up,down}.weight"},
+    {"model.layers.*.self_attn.{q_proj,k_proj,v_proj,o_proj,gate}.{weight,bias}",
+     "blocks.*.att.{receptance,key,value,output,gate}.{weight,bias}"},
+    {"model.layers.*.self_attn.time_maa_{x,w,k,v,r,g}", "blocks.*.att.time_maa_{x,w,k,v,r,g}"},
+    {"model.layers.*.self_attn.time_maa_{w1,w2}", "blocks.*.att.time_maa_{w1,w2}",
+     Transform::kTransposeRkvwg},
+    {"model.layers.*.self_attn.time_decay", "blocks.*.att.time_decay"},
+    {"model.layers.*.self_attn.time_decay_{w1,w2}", "blocks.*.att.time_decay_{w1,w2}",
+     Transform::kTranspose},
+    {"model.layers.*.self_attn.time_mixer.{receptance,key,value,output,ln_x}.{weight,bias}",
+     "blocks.*.att.{receptance,key,value,output,ln_x}.{weight,bias}"},
+    {"model.layers.*.self_attn.time_mixer.{w,a,v}0", "blocks.*.att.{w,a,v}0"},
+    {"model.layers.*.self_attn.time_mixer.{w,a,v,g}{1,2}", "blocks.*.att.{w,a,v,g}{1,2}",
+     Transform::kTranspose},
+    {"model.layers.*.self_attn.time_mixer.{x_r,x_w,x_k,x_v,x_a,x_g,k_k,k_a,r_k}",
+     "blocks.*.att.{x_r,x_w,x_k,x_v,x_a,x_g,k_k,k_a,r_k}"},
+};
+bool is_qwen(const TensorFile& file) {
+  return has(file, "model.embed_tokens.weight") &&
+         (has(file, "model.layers.0.self_attn.time_maa_x") ||
+          has(file, "model.layers.0.self_attn.time_mixer.r_k"));
+}
+
 constexpr NameScheme kSchemes[] = {
     {"rwkv.cpp", is_rwkv_cpp, kRwkvCpp, true, true, false},
     {"web-rwkv", is_web_rwkv6, kWebRwkv, true, false, false},
@@ -105,6 +135,7 @@ constexpr NameScheme kSchemes[] = {
     {"BlinkDL", is_blinkdl, kBlinkdl, true, false, false},
     {"Hugging Face", is_hugging_face, kHuggingFace, false, false, false},
     {"fla", is_fla, kFla, false, false, false},
+    {"Qwen2 hybrid", is_qwen, kQwen, false, false, false},
     {"transformers", is_transformers_folded, kTransformers, false, false, true},
     {"transformers", is_transformers, kTransformers, false, false, false},
 };

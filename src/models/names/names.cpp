@@ -88,6 +88,13 @@ Weights::Entry transposed(const TensorFile& file, const Tensor& t) {
   return out;
 }
 
+// Five equal pieces, from the order r k v w g to w k v r g.
+void reorder_rkvwg(Weights::Entry& entry) {
+  if (entry.owned->size() % 5 != 0) return;  // the shape check will name it
+  const size_t piece = entry.owned->size() / 5;
+  for (size_t i = 0; i < piece; ++i) std::swap((*entry.owned)[i], (*entry.owned)[3 * piece + i]);
+}
+
 void split(Weights& weights, const Tensor& t, const std::vector<std::string>& to,
            const std::string& number) {
   // All but the width and the count must be 1. arwkv7 without a gate stacks five, so the last may miss.
@@ -115,7 +122,8 @@ const NameScheme& choose(const TensorFile& file) {
     throw Error(Code::kUnsupported, "{}: architecture {} is not an RWKV that can be run; expected rwkv4, "
                 "rwkv5, rwkv6, rwkv7, rwkv6qwen2 or arwkv7", file.path(),
                 *file.meta_string("general.architecture"));
-  throw Error(Code::kUnsupported, "{}: its {} tensors ({} ...) carry the names of no RWKV model known here",
+  throw Error(Code::kUnsupported, "{}: its {} tensors ({} ...) carry the names of no RWKV model known here "
+              "(no emb.weight or its like)",
               file.path(), file.tensors().size(),
               file.tensors().empty() ? std::string("none") : file.tensors().front().name);
 }
@@ -140,9 +148,11 @@ std::shared_ptr<Weights> canonical_weights(std::shared_ptr<TensorFile> file) {
     } else if (found->second.transform == Transform::kSplit) {
       split(*weights, tensor, found->second.to, starred.number);
     } else {
-      weights->add(unstar(found->second.to.front(), starred.number),
-                   found->second.transform == Transform::kTranspose ? transposed(*file, tensor)
-                                                                    : entry_of(tensor));
+      const Transform transform = found->second.transform;
+      Weights::Entry entry =
+          transform == Transform::kSame ? entry_of(tensor) : transposed(*file, tensor);
+      if (transform == Transform::kTransposeRkvwg) reorder_rkvwg(entry);
+      weights->add(unstar(found->second.to.front(), starred.number), std::move(entry));
     }
   }
   return weights;

@@ -15,6 +15,7 @@ enum class Transform : uint8_t {
   kSame,
   kTranspose,  // swap the last two axes (low-rank factors that lie in x out)
   kSplit,      // rows of one tensor -> one vector per alternative of the canonical name
+  kTransposeRkvwg,  // kTranspose, and five stacked pieces from the order r k v w g to w k v r g
 };
 
 struct NameRow {

@@ -1,0 +1,122 @@
+// The C API as a program sees it: values instead of exceptions, sentences that name the thing.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "rwkv.hpp"
+#include "support/golden.h"
+
+namespace {
+
+using rwkv::test::data;
+
+rwkv_model* open_v7() {
+  rwkv_model* model = nullptr;
+  EXPECT_EQ(rwkv_model_open(data("v7.gguf").c_str(), nullptr, &model), RWKV_OK) << rwkv_error_text();
+  return model;
+}
+
+TEST(api, names_what_is_wrong_with_a_file) {
+  rwkv_model* model = nullptr;
+  EXPECT_EQ(rwkv_model_open("/no/such/model.gguf", nullptr, &model), RWKV_ERR_IO);
+  EXPECT_NE(std::string(rwkv_error_text()).find("/no/such/model.gguf"), std::string::npos);
+  EXPECT_EQ(rwkv_model_open(nullptr, nullptr, &model), RWKV_ERR_ARGUMENT);
+  auto options = rwkv_api::options<rwkv_model_options>();
+  options.device = "abacus";
+  EXPECT_EQ(rwkv_model_open(data("v7.gguf").c_str(), &options, &model), RWKV_ERR_ARGUMENT);
+  EXPECT_NE(std::string(rwkv_error_text()).find("abacus"), std::string::npos);
+  EXPECT_EQ(model, nullptr);
+}
+
+TEST(api, stops_loading_when_asked) {
+  rwkv_model* model = nullptr;
+  auto options = rwkv_api::options<rwkv_model_options>();
+  options.progress = [](float, void*) { return false; };
+  EXPECT_EQ(rwkv_model_open(data("v7.gguf").c_str(), &options, &model), RWKV_ERR_STOPPED);
+}
+
+TEST(api, generates_the_same_text_for_the_same_seed) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  std::string texts[2];
+  for (std::string& text : texts) {
+    rwkv_api::Session session(model);
+    rwkv_sampler_options sampling = rwkv_api::sampler_preset("chat");
+    sampling.seed = 42;
+    rwkv_api::Sampler sampler(model, sampling);
+    auto options = rwkv_api::options<rwkv_generation_options>();
+    options.max_token = 30;
+    rwkv_api::Generation generation(session, sampler, options, session.feed(model.tokenize("Hello")));
+    for (auto piece = generation.next();; piece = generation.next()) {
+      text += piece.text;
+      if (piece.finish != RWKV_FINISH_NOT) break;
+    }
+  }
+  EXPECT_FALSE(texts[0].empty());
+  EXPECT_EQ(texts[0], texts[1]);
+}
+
+TEST(api, round_trips_text_and_refuses_bad_ids) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  std::string text;
+  for (const int32_t token : model.tokenize("a \xff b\n\n")) text += model.token_bytes(token, false);
+  EXPECT_EQ(text, "a \xff b\n\n");
+  EXPECT_THROW(model.token_bytes(-1), rwkv_api::Error);
+  EXPECT_THROW(model.token_bytes(100000), rwkv_api::Error);
+}
+
+TEST(api, saves_and_loads_snapshots) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  const std::string path = testing::TempDir() + "api-snapshot-" + std::to_string(::getpid());
+  rwkv_api::Session session(model);
+  session.feed({1, 2, 3});
+  session.snapshot().save(path);
+  rwkv_api::Session other(model);
+  other.restore(rwkv_api::Snapshot::load(model, path));
+  EXPECT_EQ(other.n_token(), 3u);
+  EXPECT_EQ(other.feed({4}), session.feed({4}));
+  std::remove(path.c_str());
+  EXPECT_THROW(rwkv_api::Snapshot::load(model, path), rwkv_api::Error);
+}
+
+TEST(api, feeds_many_sessions_at_once) {
+  rwkv_model* model = open_v7();
+  rwkv_session *a = nullptr, *b = nullptr;
+  ASSERT_EQ(rwkv_session_open(model, &a), RWKV_OK);
+  ASSERT_EQ(rwkv_session_fork(a, &b), RWKV_OK);
+  rwkv_session* both[] = {a, b};
+  const int32_t tokens[] = {1, 2, 1};
+  const size_t counts[] = {2, 1};
+  std::vector<float> logits(2 * rwkv_n_vocab(model));
+  EXPECT_EQ(rwkv_feed_many(both, 2, tokens, counts, logits.data()), RWKV_OK) << rwkv_error_text();
+  EXPECT_EQ(rwkv_session_n_token(a), 2u);
+  EXPECT_EQ(rwkv_session_n_token(b), 1u);
+  rwkv_session_close(a);
+  rwkv_session_close(b);
+  rwkv_model_close(model);
+}
+
+TEST(api, lists_presets_and_names_an_unknown_one) {
+  EXPECT_NE(std::string(rwkv_sampler_preset_list()).find("creative"), std::string::npos);
+  rwkv_sampler_options options;
+  EXPECT_EQ(rwkv_sampler_preset("loud", &options), RWKV_ERR_ARGUMENT);
+  EXPECT_NE(std::string(rwkv_error_text()).find("loud"), std::string::npos);
+}
+
+TEST(api, renders_chat_messages) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  const rwkv_api::Chat chat(model, "rwkv-world");
+  EXPECT_EQ(chat.message(RWKV_ROLE_USER, " a\r\n\r\n\r\nb \n"), "User: a\nb\n\n");
+  EXPECT_EQ(chat.reply_begin(), "Assistant:");
+  EXPECT_THROW(rwkv_api::Chat(model, "no-such"), rwkv_api::Error);
+}
+
+TEST(api, describes_the_model_as_json) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  const std::string json = model.json();
+  for (const char* part : {"\"version\": \"v7\"", "\"n_layer\": 2", "\"tensor_types\": {", "\"state_bytes\": "})
+    EXPECT_NE(json.find(part), std::string::npos) << part << " in " << json;
+}
+
+}  // namespace

@@ -1,0 +1,182 @@
+// The promise of the CPU backend: logits and states do not depend, by a single bit, on chunks, threads,
+// instruction set or the other sequences of a step.
+#include <algorithm>
+#include <random>
+
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/isa/tables.h"
+#include "backends/reference/reference.h"
+#include "support/golden.h"
+#include "support/random_model.h"
+
+namespace rwkv::test {
+namespace {
+
+struct Result {
+  std::vector<float> logits;  // [tokens, V]
+  std::vector<float> state;
+};
+
+// Feeds in pieces of the given sizes (the last repeats).
+Result feed(Executor& executor, const std::vector<int32_t>& tokens, const std::vector<size_t>& pieces) {
+  const size_t V = executor.plan().n_vocab;
+  Result out{std::vector<float>(tokens.size() * V, NAN), {}};
+  const Slot slot = executor.new_slot();
+  size_t piece = 0;
+  for (size_t begin = 0; begin < tokens.size();) {
+    const size_t n = std::min(pieces[std::min(piece++, pieces.size() - 1)], tokens.size() - begin);
+    std::vector<uint32_t> rows(n);
+    for (uint32_t i = 0; i < n; ++i) rows[i] = i;
+    const Segment segment{slot, n};
+    executor.run({std::span(tokens).subspan(begin, n), {&segment, 1}, rows},
+                 std::span(out.logits).subspan(begin * V, n * V));
+    begin += n;
+  }
+  out.state.resize(executor.plan().state.size);
+  executor.read_slot(slot, out.state);
+  executor.free_slot(slot);
+  return out;
+}
+
+std::vector<int32_t> random_tokens(size_t n, size_t n_vocab, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<int32_t> tokens(n);
+  for (int32_t& t : tokens) t = static_cast<int32_t>(random() % n_vocab);
+  return tokens;
+}
+
+void expect_same(const Result& got, const Result& want, const std::string& what) {
+  EXPECT_TRUE(same_bits(got.logits, want.logits)) << what << ": logits differ by "
+                                                  << max_abs_diff(got.logits, want.logits);
+  EXPECT_TRUE(same_bits(got.state, want.state)) << what << ": states differ by "
+                                                << max_abs_diff(got.state, want.state);
+}
+
+class Exactness : public testing::TestWithParam<std::string> {
+ protected:
+  RandomModel spec() const {
+    RandomModel spec;
+    spec.version = GetParam();
+    return spec;
+  }
+};
+
+TEST_P(Exactness, holds_for_chunks_threads_and_instruction_sets) {
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    RandomModel spec = this->spec();
+    spec.type = type;
+    const Model model = make_model(spec);
+    const auto tokens = random_tokens(150, spec.n_vocab, 5);
+    const Result want = feed(*make_cpu_executor(model.plan, {1, "", {}, {}}), tokens, {1});
+    EXPECT_LE(max_abs_diff(want.logits,
+                           feed(*make_reference_executor(model.plan), tokens, {tokens.size()}).logits), 1e-3);
+    for (const size_t n_thread : {1, 2, 3}) {
+      const auto executor = make_cpu_executor(model.plan, {n_thread, "", {}, {}});
+      for (const std::vector<size_t>& pieces :
+           std::vector<std::vector<size_t>>{{150}, {1, 149}, {2}, {17}, {128}, {12, 13, 5, 100}})
+        expect_same(feed(*executor, tokens, pieces), want,
+                    std::string(name(type)) + ", " + std::to_string(n_thread) + " threads, pieces of " +
+                        std::to_string(pieces[0]));
+    }
+    for (const cpu::KernelTable* table : cpu::compiled_tables())
+      if (cpu::can_run(*table))
+        expect_same(feed(*make_cpu_executor(model.plan, {2, table->name, {}, {}}), tokens, {31}), want,
+                    std::string(name(type)) + " on " + table->name);
+  }
+}
+
+TEST_P(Exactness, holds_for_mixes_of_sequences) {
+  const Model model = make_model(spec());
+  const auto executor = make_cpu_executor(model.plan, {2, "", {}, {}});
+  const size_t V = model.plan->n_vocab;
+  std::mt19937_64 random(11);
+  std::vector<std::vector<int32_t>> texts;
+  std::vector<Result> want;
+  std::vector<Slot> slots;
+  std::vector<size_t> at(5, 0);
+  for (size_t s = 0; s < at.size(); ++s) {
+    texts.push_back(random_tokens(40 + 30 * s, V, s));
+    want.push_back(feed(*executor, texts[s], {texts[s].size()}));
+    slots.push_back(executor->new_slot());
+  }
+  for (bool busy = true; busy;) {
+    busy = false;
+    std::vector<int32_t> tokens;
+    std::vector<Segment> segments;
+    std::vector<uint32_t> rows;
+    std::vector<std::pair<size_t, size_t>> which;  // sequence and place of each wanted row
+    for (size_t s = 0; s < at.size(); ++s) {
+      const size_t n = std::min<size_t>(random() % 60, texts[s].size() - at[s]);
+      busy |= at[s] + n < texts[s].size();
+      if (n == 0) continue;
+      segments.push_back({slots[s], n});
+      for (size_t i = 0; i < n; ++i) {
+        if (random() % 3 == 0) {
+          rows.push_back(static_cast<uint32_t>(tokens.size()));
+          which.emplace_back(s, at[s] + i);
+        }
+        tokens.push_back(texts[s][at[s] + i]);
+      }
+      at[s] += n;
+    }
+    if (tokens.empty()) continue;
+    std::vector<float> logits(rows.size() * V, NAN);
+    executor->run({tokens, segments, rows}, logits);
+    for (size_t i = 0; i < which.size(); ++i) {
+      const auto [s, place] = which[i];
+      ASSERT_TRUE(same_bits(std::span(logits).subspan(i * V, V),
+                            std::span(want[s].logits).subspan(place * V, V))) << "sequence " << s << ", token " << place;
+    }
+  }
+  for (size_t s = 0; s < at.size(); ++s) {
+    std::vector<float> state(model.plan->state.size);
+    executor->read_slot(slots[s], state);
+    EXPECT_TRUE(same_bits(state, want[s].state)) << "sequence " << s;
+  }
+}
+
+TEST_P(Exactness, survives_snapshot_and_restore) {
+  const Model model = make_model(spec());
+  const auto tokens = random_tokens(40, model.plan->n_vocab, 9);
+  const auto executor = make_cpu_executor(model.plan, {2, "", {}, {}});
+  const Result want = feed(*executor, tokens, {40});
+  const Slot first = executor->new_slot(), second = executor->new_slot();
+  const Segment before{first, 25}, after{second, 15};
+  executor->run({std::span(tokens).first(25), {&before, 1}, {}}, {});
+  std::vector<float> state(model.plan->state.size);
+  executor->read_slot(first, state);
+  executor->write_slot(second, state);
+  executor->run({std::span(tokens).last(15), {&after, 1}, {}}, {});
+  executor->read_slot(second, state);
+  EXPECT_TRUE(same_bits(state, want.state));
+}
+
+INSTANTIATE_TEST_SUITE_P(versions, Exactness, testing::ValuesIn(std::vector<std::string>(std::begin(kVersions), std::end(kVersions))),
+                         [](const auto& p) {
+  std::string name = p.param;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+});
+
+TEST(exactness, holds_for_every_block_type) {
+  for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,
+                           DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL,
+                           DType::kIQ4_XS}) {
+    RandomModel spec;
+    spec.n_embd = 256;
+    spec.n_ffn = 512;
+    spec.head_size = 64;
+    spec.type = type;
+    const Model model = make_model(spec);
+    const auto tokens = random_tokens(20, spec.n_vocab, 3);
+    const Result want = feed(*make_cpu_executor(model.plan, {1, "", {}, {}}), tokens, {1});
+    expect_same(feed(*make_cpu_executor(model.plan, {3, "", {}, {}}), tokens, {7}), want, std::string(name(type)));
+    expect_same(feed(*make_cpu_executor(model.plan, {2, "scalar", {}, {}}), tokens, {20}), want,
+                std::string(name(type)));
+    const Result right = feed(*make_reference_executor(model.plan), tokens, {20});
+    EXPECT_LE(max_abs_diff(want.logits, right.logits), 1e-3) << name(type);
+  }
+}
+
+}  // namespace
+}  // namespace rwkv::test

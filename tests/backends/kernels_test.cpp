@@ -1,0 +1,224 @@
+// Every kernel table that this processor can run, against the scalar twin (same bits) and against the
+// formulas in double (tolerance), at sizes around the tile.
+#include <cmath>
+#include <functional>
+#include <random>
+
+#include "backends/cpu/isa/tables.h"
+#include "backends/cpu/packed.h"
+#include "backends/reference/ops.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "support/golden.h"
+
+namespace rwkv::test {
+namespace {
+
+using cpu::kLanes;
+using cpu::KernelTable;
+
+std::vector<float> random_floats(size_t n, uint64_t seed, float low = -2, float high = 2) {
+  std::mt19937_64 random(seed);
+  std::vector<float> out(n);
+  for (float& x : out) x = std::uniform_real_distribution<float>(low, high)(random);
+  return out;
+}
+
+void for_each_table(const std::function<void(const KernelTable&)>& f) {
+  for (const KernelTable* table : cpu::compiled_tables())
+    if (cpu::can_run(*table)) f(*table);
+}
+
+size_t round_up(size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+// rows x cols weights of a type, as bytes.
+std::vector<std::byte> weights_of(DType type, const std::vector<float>& values) {
+  std::vector<std::byte> out(bytes_of(type, values.size()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t half = type == DType::kF16 ? f32_to_f16(values[i]) : f32_to_bf16(values[i]);
+    if (type == DType::kF32) std::memcpy(&out[4 * i], &values[i], 4);
+    else std::memcpy(&out[2 * i], &half, 2);
+  }
+  return out;
+}
+
+std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix& weight,
+                              const std::vector<float>& x, size_t x_stride, size_t rows) {
+  const size_t y_stride = weight.n_panel() * kLanes;
+  std::vector<float> y(rows * y_stride, NAN);
+  table.linear({weight.pack(), weight.panels(), weight.panel_bytes(), weight.cols(), 0, weight.n_panel(),
+                x.data(), x_stride, rows, y.data(), y_stride});
+  return y;
+}
+
+TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
+  ThreadPool pool(1);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16})
+    for (const size_t cols : {1, 2, 31, 64})
+      for (const size_t n_out : {1, 15, 16, 17, 64, 80}) {
+        const auto bytes = weights_of(type, random_floats(n_out * cols, n_out + cols));
+        const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool);
+        for (const size_t rows : {1, 2, 3, 5, 6, 7, 12, 13, 25}) {
+          const size_t stride = round_up(cols) + kLanes;
+          const auto x = random_floats(rows * stride + kLanes, rows);
+          const auto want = run_linear(cpu::kScalarTable, weight, x, stride, rows);
+          for_each_table([&](const KernelTable& table) {
+            EXPECT_TRUE(same_bits(run_linear(table, weight, x, stride, rows), want))
+                << table.name << " " << name(type) << " " << n_out << "x" << cols << ", " << rows << " rows";
+          });
+          std::vector<float> w(n_out * cols);
+          info(type).decode(bytes.data(), w.size(), w.data());
+          for (size_t t = 0; t < rows; ++t)
+            for (size_t o = 0; o < n_out; ++o) {
+              double sum = 0, size = 0;
+              for (size_t k = 0; k < cols; ++k) {
+                const double term = static_cast<double>(w[o * cols + k]) * static_cast<double>(x[t * stride + k]);
+                sum += term;
+                size += std::abs(term);
+              }
+              // One rounding of 2^-24 for each of `cols` steps of the chain.
+              ASSERT_NEAR(want[t * weight.n_panel() * kLanes + o], sum,
+                          size * static_cast<double>(cols) * 0x1p-24 + 1e-30);
+            }
+        }
+      }
+}
+
+TEST(epilogue, equals_the_formulas) {
+  const size_t n = 48, rows = 3;
+  const auto y = random_floats(n * rows, 1, -4, 4), bias = random_floats(n, 2), gate = random_floats(n * rows, 3),
+             base = random_floats(n * rows, 4), diff = random_floats(n * rows, 5), old = random_floats(n * rows, 6);
+  for (int act = 0; act <= 6; ++act)
+    for (int form = 0; form < 16; ++form) {
+      const bool with_bias = form & 1, with_gate = form & 2, with_mix = form & 4, add = form & 8;
+      const auto run = [&](const KernelTable& table) {
+        std::vector<float> out = old;
+        table.epilogue({static_cast<cpu::ActKind>(act), add, rows, n, y.data(), n, with_bias ? bias.data() : nullptr,
+                        with_gate ? gate.data() : nullptr, with_mix ? base.data() : nullptr,
+                        with_mix ? diff.data() : nullptr, n, n, n, out.data(), n});
+        return out;
+      };
+      const auto want = run(cpu::kScalarTable);
+      for_each_table([&](const KernelTable& table) {
+        EXPECT_TRUE(same_bits(run(table), want)) << table.name << " act " << act << " form " << form;
+      });
+      for (size_t i = 0; i < want.size(); ++i) {
+        double v = static_cast<double>(y[i]) + (with_bias ? static_cast<double>(bias[i % n]) : 0.0);
+        v = reference::activate(static_cast<Act>(act), v);
+        if (with_gate) v *= static_cast<double>(gate[i]);
+        if (with_mix) v = static_cast<double>(base[i]) + static_cast<double>(diff[i]) * v;
+        if (add) v += static_cast<double>(old[i]);
+        ASSERT_NEAR(want[i], v, 2e-6 * (1 + std::abs(v))) << "act " << act << " form " << form;
+      }
+    }
+}
+
+TEST(activation, is_accurate_over_its_range) {
+  for (int act = 1; act <= 6; ++act)
+    for (float from = -90; from < 90; from += 0.37f) {
+      std::vector<float> y(kLanes), out(kLanes, NAN);
+      for (size_t i = 0; i < kLanes; ++i) y[i] = from + 0.02f * static_cast<float>(i);
+      cpu::kScalarTable.epilogue({static_cast<cpu::ActKind>(act), false, 1, kLanes, y.data(), kLanes, nullptr, nullptr,
+                                  nullptr, nullptr, 0, 0, 0, out.data(), kLanes});
+      for (size_t i = 0; i < kLanes; ++i) {
+        const double want = reference::activate(static_cast<Act>(act), static_cast<double>(y[i]));
+        // exp(-exp(x)) doubles the relative error of its inner exp by e^x, where the value is not yet 0.
+        const double tolerance = act == 5 ? 1e-5 : 3e-7;
+        ASSERT_NEAR(out[i], want, tolerance * std::abs(want) + 1e-37) << "act " << act << " at " << y[i];
+      }
+    }
+}
+
+TEST(norm, equals_the_scalar_twin_and_the_formula) {
+  for (const size_t n : {1, 15, 16, 17, 48, 100})
+    for (const bool rms : {false, true}) {
+      const auto x = random_floats(n, n, -3, 5), weight = random_floats(n, 2), bias = random_floats(n, 3);
+      const auto run = [&](const KernelTable& table) {
+        std::vector<float> out(n, NAN);
+        table.norm({x.data(), weight.data(), rms ? nullptr : bias.data(), n, 1e-5f, rms, out.data()});
+        return out;
+      };
+      const auto want = run(cpu::kScalarTable);
+      for_each_table([&](const KernelTable& table) {
+        EXPECT_TRUE(same_bits(run(table), want)) << table.name << " n " << n;
+      });
+      double mean = 0, square = 0;
+      for (const float v : x) mean += rms ? 0 : static_cast<double>(v) / static_cast<double>(n);
+      for (const float v : x) square += std::pow(static_cast<double>(v) - mean, 2) / static_cast<double>(n);
+      for (size_t i = 0; i < n; ++i) {
+        const double y = (static_cast<double>(x[i]) - mean) / std::sqrt(square + 1e-5f) * static_cast<double>(weight[i]) +
+                         (rms ? 0.0 : static_cast<double>(bias[i]));
+        ASSERT_NEAR(want[i], y, n == 1 && !rms ? 1e-3 : 5e-6) << "n " << n;
+      }
+    }
+}
+
+struct HeadCase {
+  size_t size, n_row;
+  std::vector<float> r, k, v, w, a, mix, first, gate, u, k_k, k_a, weight, bias, state;
+  HeadCase(size_t size_in, size_t n_row_in) : size(size_in), n_row(n_row_in) {
+    const size_t n = size * n_row;
+    r = random_floats(n, 1), k = random_floats(n, 2), v = random_floats(n, 3), w = random_floats(n, 4, 0.5f, 1);
+    a = random_floats(n, 5, 0, 1), mix = random_floats(n, 6, 0, 1), first = random_floats(n, 7);
+    gate = random_floats(n, 8), u = random_floats(size, 9), k_k = random_floats(size, 10);
+    k_a = random_floats(size, 11), weight = random_floats(size, 12), bias = random_floats(size, 13);
+    state = random_floats(size * size, 14);
+  }
+  cpu::HeadArgs args(std::vector<float>& out, std::vector<float>& s, bool norm) {
+    return {n_row, size, r.data(), k.data(), v.data(), gate.data(), out.data(), size, size, size, size, size,
+            s.data(), norm ? weight.data() : nullptr, bias.data(), 64e-5f};
+  }
+};
+
+TEST(wkv7, equals_the_scalar_twin_for_every_head_size) {
+  for (const size_t size : {1, 8, 16, 20, 64, 65, 128})
+    for (const size_t n_row : {1, 3})
+      for (const bool norm : {false, true}) {
+        HeadCase c(size, n_row);
+        const auto run = [&](const KernelTable& table, std::vector<float>& state) {
+          std::vector<float> out(size * n_row, NAN);
+          table.wkv7({c.args(out, state, norm), c.w.data(), c.a.data(), c.mix.data(), c.first.data(), size, size, size,
+                      size, c.k_k.data(), c.k_a.data(), c.u.data()});
+          return out;
+        };
+        std::vector<float> want_state = c.state;
+        const auto want = run(cpu::kScalarTable, want_state);
+        for_each_table([&](const KernelTable& table) {
+          std::vector<float> state = c.state;
+          EXPECT_TRUE(same_bits(run(table, state), want)) << table.name << " size " << size;
+          EXPECT_TRUE(same_bits(state, want_state)) << table.name << " size " << size;
+        });
+      }
+}
+
+TEST(wkv6, equals_the_scalar_twin_for_every_head_size) {
+  for (const size_t size : {1, 8, 16, 20, 64, 65, 128})
+    for (const bool bonus : {false, true}) {
+      HeadCase c(size, 3);
+      const auto run = [&](const KernelTable& table, std::vector<float>& state) {
+        std::vector<float> out(size * 3, NAN);
+        table.wkv6({c.args(out, state, bonus), c.w.data(), size, bonus ? c.u.data() : nullptr});
+        return out;
+      };
+      std::vector<float> want_state = c.state;
+      const auto want = run(cpu::kScalarTable, want_state);
+      for_each_table([&](const KernelTable& table) {
+        std::vector<float> state = c.state;
+        EXPECT_TRUE(same_bits(run(table, state), want)) << table.name << " size " << size;
+        EXPECT_TRUE(same_bits(state, want_state)) << table.name << " size " << size;
+      });
+    }
+}
+
+TEST(tables, are_chosen_by_name) {
+  EXPECT_STREQ(cpu::choose_table("scalar").name, "scalar");
+  try {
+    cpu::choose_table("mmx");
+    FAIL() << "mmx was accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(error.sentence().find("scalar"), std::string::npos) << error.sentence();
+  }
+}
+
+}  // namespace
+}  // namespace rwkv::test
