@@ -1,5 +1,4 @@
-// rwkv chat: turns from a terminal or a pipe, replies on standard output, everything else on standard
-// error.
+// rwkv chat: turns from a terminal or a pipe, replies on standard output, all else on standard error.
 #include <unistd.h>
 
 #include <algorithm>
@@ -99,7 +98,9 @@ const ChatCommand::Command ChatCommand::kCommands[] = {
      &ChatCommand::system},
     {"save", "FILE", "write the conversation's state", &ChatCommand::save},
     {"load", "FILE", "go on from a state written by /save or --state-out", &ChatCommand::load},
-    {"fork", "NAME", "go on in a branch: a new one starts here (-NAME: drop it; nothing: list them)",
+    {"fork", "NAME",
+     "go on in a branch; a new one starts here, the one left keeps its place (-NAME: drop it; "
+     "nothing: list them)",
      &ChatCommand::fork},
     {"undo", "", "take the last turn back (or /system, /load)", &ChatCommand::undo},
     {"regen", "", "another reply to the last turn", &ChatCommand::regen},
@@ -114,13 +115,14 @@ const ChatCommand::Command ChatCommand::kCommands[] = {
 void ChatCommand::notice(const std::string& text) const {
   std::fflush(stdout);
   const bool dim = notices_ && color_;
-  std::fprintf(stderr, "%s%s%s\n", dim ? kDim : "", neutralise(text).c_str(), dim ? kPlain : "");
+  std::fprintf(stderr, "%s%s%s\n", dim ? kDim : "", neutralise(text).c_str(),
+               dim ? kPlain : "");
 }
 
 // -sys is the system prompt; -p and -f are it too, or the first turn beside -sys.
 void ChatCommand::prompts(std::string& system, std::string& first) const {
   if (options_.prompt == "-")
-    throw Failure("-p -: a chat reads its turns from standard input; give the system prompt itself");
+    throw Failure("-p -: a chat reads its turns from standard input; give the prompt itself");
   const std::string prompt = read_prompt(options_);
   if (options_.system_prompt.empty()) {
     system = prompt;
@@ -136,8 +138,7 @@ void ChatCommand::open_reader() {
   o.color = color_;
   if (!options_.no_history && is_terminal(STDIN_FILENO)) o.history_path = default_history_path();
   reader_ = make_line_reader(o);
-  // With an editor Ctrl-C stops the reply only, and the editor sees those at the prompt. Without one it
-  // ends the chat after the reply so far.
+  // On a terminal Ctrl-C stops the reply only. In a pipe it ends the chat after the reply so far.
   if (!reader_->interactive()) return;
   catch_interrupt_gently();
   if (!options_.quiet)
@@ -163,6 +164,7 @@ int ChatCommand::run() {
 void ChatCommand::loop() {
   while (!done_) {
     if (interrupted && !reader_->interactive()) return;
+    interrupted = 0;
     const Line line = reader_->read();
     if (line.kind == Line::Kind::kEnd) return;
     if (line.kind == Line::Kind::kText) {
@@ -188,7 +190,8 @@ bool ChatCommand::take_command(const std::string& line) {
     (this->*command.handler)(trimmed(line.substr(end)));
     return true;
   }
-  throw Failure("unknown command /" + name + ": /help lists them; a blank before it makes it a text");
+  throw Failure("unknown command /" + name +
+                ": /help lists them; a blank before it makes it a text");
 }
 
 void ChatCommand::take(const std::string& line) {
@@ -256,7 +259,8 @@ void ChatCommand::help(const std::string&) {
     name.resize(std::max(kNameWidth, name.size() + 1), ' ');
     notice(name + command.about);
   }
-  notice("a \\ at the end of a line, or Alt-Enter, goes on in the next; arrows bring earlier lines back");
+  notice("a \\ at the end of a line, or Alt-Enter, goes on in the next; "
+         "arrows bring earlier lines back");
 }
 
 void ChatCommand::system(const std::string& text) {
@@ -331,7 +335,8 @@ void ChatCommand::tokens(const std::string& text) {
   const std::vector<int32_t> ids = model_.tokenize(text);
   std::string list = std::to_string(ids.size()) + (ids.size() == 1 ? " token:" : " tokens:");
   for (size_t i = 0; i < std::min(ids.size(), kMaxShown); ++i)
-    list.append(" ").append(std::to_string(ids[i])).append("\"").append(model_.token_bytes(ids[i])) += '"';
+    list.append(" ").append(std::to_string(ids[i])).append("\"").append(
+        model_.token_bytes(ids[i])) += '"';
   if (ids.size() > kMaxShown) list += " ...";
   notice(list);
 }

@@ -17,8 +17,8 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// A turn's random numbers follow from where it stands in the conversation: the same turn after the same
-// text gets the same reply, in this process or in one that loaded the state.
+// A turn's random numbers follow from where it stands in the conversation: the same turn after the
+// same text gets the same reply, in this process or in one that loaded the state.
 uint64_t seed_of_turn(uint64_t seed, uint64_t n_token, uint64_t attempt) {
   return mix(mix(mix(seed) ^ n_token) ^ attempt);
 }
@@ -33,7 +33,7 @@ Conversation::Conversation(const rwkv_api::Model& model, const Options& options)
       sampling_(sampler_options(options.sampling, "chat", bias_)),
       stops_(chat_.stops()) {
   for (const std::string& stop : options.reverse_prompts) stops_.push_back(stop.c_str());
-  rwkv_api::Sampler(model_, sampling_);  // a value out of range is an error now, not at the first turn
+  rwkv_api::Sampler(model_, sampling_);  // what is out of range is an error now, not in a turn
   if (!options.init_state.empty())
     initial_.emplace(rwkv_api::Snapshot::load(model, options.init_state));
   start_over();
@@ -46,8 +46,8 @@ void Conversation::start_over() {
   else session_.reset();
 }
 
-// Frames that hold control tokens ("<|im_start|>") are tokenized apart from the text, so that nobody can
-// write such a token; other templates are one text, as in training.
+// Frames that hold control tokens ("<|im_start|>") are tokenized apart from the text, so that nobody
+// can write such a token; other templates are one text, as in training.
 std::vector<int32_t> Conversation::tokens_of_frame(const std::string& text) const {
   return model_.tokenize(text, true);
 }
@@ -57,7 +57,8 @@ std::vector<int32_t> Conversation::tokens_of(rwkv_role role, const std::string& 
   const std::string frame = chat_.message(role, mark);
   const std::string message = chat_.message(role, text);
   const std::string next = role == RWKV_ROLE_USER ? chat_.reply_begin() : "";
-  if (model_.tokenize(frame, true) == model_.tokenize(frame, false)) return model_.tokenize(message + next);
+  if (model_.tokenize(frame + next, true) == model_.tokenize(frame + next))
+    return model_.tokenize(message + next);
   const size_t n_before = frame.find(mark);
   const std::string after = frame.substr(n_before + mark.size());
   std::vector<int32_t> tokens = tokens_of_frame(frame.substr(0, n_before));
@@ -69,7 +70,8 @@ std::vector<int32_t> Conversation::tokens_of(rwkv_role role, const std::string& 
 }
 
 void Conversation::keep_past(const std::string& text, bool is_turn) {
-  const size_t most = std::clamp<size_t>(kMaxPastBytes / std::max<size_t>(state_bytes(), 1), 2, kMaxPast);
+  const size_t n_fitting = kMaxPastBytes / std::max<size_t>(state_bytes(), 1);
+  const size_t most = std::clamp<size_t>(n_fitting, 2, kMaxPast);
   while (past_.size() >= most) past_.pop_front();
   past_.push_back({session_.snapshot(), system_, text, is_turn, 0});
 }
@@ -202,7 +204,8 @@ Conversation::Switch Conversation::switch_branch(const std::string& name) {
   if (name == branch_) return Switch::kAlreadyThere;
   const auto found = branches_.find(name);
   if (found == branches_.end() && branches_.size() + 1 >= kMaxBranch)
-    throw Failure(std::to_string(kMaxBranch) + " branches are the most there can be: /fork -NAME drops one");
+    throw Failure("no more than " + std::to_string(kMaxBranch) +
+                  " branches: /fork -NAME drops one");
   branches_.insert_or_assign(branch_, Branch{session_.snapshot(), system_});
   branch_ = name;
   if (found == branches_.end()) return Switch::kCreated;

@@ -1,5 +1,5 @@
-// A chat without a screen: the session, what can be undone, the branches. Nothing here prints (but the
-// progress of a long read), and memory stays the same however long it goes on.
+// A chat without a screen: the session, what can be undone, the branches. Nothing here prints (but
+// the progress of a long read), and memory stays the same however long it goes on.
 #pragma once
 
 #include <deque>
@@ -24,8 +24,8 @@ class Conversation {
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
-  // Starts over with this system prompt ("": none). Can be undone. false: Ctrl-C came while it was read;
-  // the conversation is as before.
+  // Starts over with this system prompt ("": none). Can be undone. false: Ctrl-C came while it was
+  // read; the conversation is as before.
   bool restart(const std::string& system);
   // At the start: what --system-prompt says, after --state-in if there is one.
   bool begin(const std::string& system);

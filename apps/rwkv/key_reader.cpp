@@ -107,12 +107,13 @@ KeyPress KeyReader::escape() {
 // After "ESC [" or "ESC O": parameters, then one final byte.
 Key KeyReader::control_sequence() {
   static const std::map<std::string, Key> kKeys = {
-      {"A", Key::kUp},         {"B", Key::kDown},        {"C", Key::kRight},       {"D", Key::kLeft},
-      {"H", Key::kHome},       {"F", Key::kEnd},         {"1~", Key::kHome},       {"7~", Key::kHome},
-      {"4~", Key::kEnd},       {"8~", Key::kEnd},        {"3~", Key::kEraseAfter}, {"200~", Key::kPaste},
+      {"A", Key::kUp},           {"B", Key::kDown},        {"C", Key::kRight},
+      {"D", Key::kLeft},         {"H", Key::kHome},        {"1~", Key::kHome},
+      {"7~", Key::kHome},        {"F", Key::kEnd},         {"4~", Key::kEnd},
+      {"8~", Key::kEnd},         {"3~", Key::kEraseAfter}, {"3;5~", Key::kKillWordAfter},
       {"1;5C", Key::kWordRight}, {"1;5D", Key::kWordLeft}, {"1;3C", Key::kWordRight},
       {"1;3D", Key::kWordLeft},  {"5C", Key::kWordRight},  {"5D", Key::kWordLeft},
-      {"3;5~", Key::kKillWordAfter}};
+      {"200~", Key::kPaste}};
   constexpr size_t kMaxSequence = 32;
   std::string sequence;
   while (sequence.size() < kMaxSequence) {
@@ -140,6 +141,7 @@ KeyPress KeyReader::paste() {
   }
   for (char& c : text)
     if (c == '\r') c = '\n';
+  if (text.ends_with('\n')) text.pop_back();  // a copied line brings its end along
   return {Key::kPaste, std::move(text)};
 }
 

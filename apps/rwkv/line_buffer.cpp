@@ -44,8 +44,8 @@ bool contains(const Range (&ranges)[kCount], char32_t value) {
 
 bool is_word(char c) {  // every byte outside ASCII belongs to a word
   const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x80 || byte == '_' || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-         (byte >= 'A' && byte <= 'Z');
+  return byte >= 0x80 || byte == '_' || (byte >= '0' && byte <= '9') ||
+         (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
 struct Cells {
@@ -160,7 +160,7 @@ void LineBuffer::kill_to_start() { kill(line_start(cursor_), cursor_); }
 
 void LineBuffer::kill_to_end() {
   const size_t end_of_line = line_end(cursor_);
-  kill(cursor_, end_of_line > cursor_ ? end_of_line : after(cursor_));  // at its end: joins the next
+  kill(cursor_, end_of_line > cursor_ ? end_of_line : after(cursor_));  // its end: joins the next
 }
 
 size_t LineBuffer::characters(size_t begin, size_t end) const {

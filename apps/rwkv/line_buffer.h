@@ -9,7 +9,7 @@
 
 namespace command {
 
-// One UTF-8 character at the front of `text`, which is not empty. Ill-formed bytes count one by one.
+// The UTF-8 character at the front of `text`, which is not empty. Ill-formed bytes count one by one.
 struct CodePoint {
   char32_t value;
   size_t n_byte;

@@ -20,11 +20,11 @@ namespace {
 // One line, one turn; ends at the end of the input, or when `interrupted` is set while it waits.
 class PlainReader : public LineReader {
  public:
-  explicit PlainReader(bool prompt) : prompt_(prompt) {}
-  bool interactive() const override { return false; }
+  explicit PlainReader(bool terminal) : terminal_(terminal) {}
+  bool interactive() const override { return terminal_; }
 
   Line read() override {
-    if (prompt_) terminal_write(STDERR_FILENO, "> ");
+    if (terminal_) terminal_write(STDERR_FILENO, "> ");
     for (;;) {
       const size_t newline = buffer_.find('\n', searched_);
       if (newline != std::string::npos) return take(newline, newline + 1);
@@ -58,7 +58,7 @@ class PlainReader : public LineReader {
     return n > 0 || (n < 0 && errno == EINTR);
   }
 
-  bool prompt_;
+  bool terminal_;
   std::string buffer_;
   size_t searched_ = 0;
 };
@@ -185,16 +185,14 @@ void Editor::move_in_history(bool older) {
   buffer_.set(place_ == history_.size() ? draft_ : history_[place_]);
 }
 
-// Goes back to the first row that was drawn, clears from there on and writes everything anew. Rows are cut
-// here, not by the terminal; a text higher than the window shows the part around the cursor.
+// Goes back to the first row that was drawn, clears from there on and writes everything anew. Rows
+// are cut here, not by the terminal; a text higher than the window shows the part around the cursor.
 void Editor::draw() {
   const TerminalSize size = terminal_size(out_);
   const Layout layout = lay_out(buffer_.text(), buffer_.cursor(), size.columns, kIndent);
   const size_t height = static_cast<size_t>(size.rows);
   const size_t n_row = layout.rows.size();
-  const size_t first =
-      n_row <= height ? 0 : std::min(layout.cursor_row >= height ? layout.cursor_row - height + 1 : 0,
-                                     n_row - height);
+  const size_t first = layout.cursor_row >= height ? layout.cursor_row - height + 1 : 0;
   const size_t last = std::min(n_row, first + height);
 
   // A window that became narrower has folded the rows.

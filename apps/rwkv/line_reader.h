@@ -7,7 +7,7 @@
 namespace command {
 
 struct Line {
-  enum class Kind { kText, kInterrupt, kEnd };  // kInterrupt: Ctrl-C; `text` is what was being typed
+  enum class Kind { kText, kInterrupt, kEnd };  // kInterrupt: Ctrl-C; `text`: what stood there
   Kind kind = Kind::kEnd;
   std::string text;
 };
@@ -16,7 +16,7 @@ class LineReader {
  public:
   virtual ~LineReader() = default;
   virtual Line read() = 0;
-  virtual bool interactive() const = 0;
+  virtual bool interactive() const = 0;  // a person types, on a terminal
 };
 
 struct LineReaderOptions {

@@ -12,8 +12,8 @@ class ReplyFilter {
   // Called with text of one kind at a time; neither kind begins or ends with blanks or newlines.
   using Sink = std::function<void(std::string_view text, bool thinking)>;
 
-  // reply_begin: what the template put before the reply ("Assistant: <think"); the model then writes the
-  // missing ">" itself.
+  // reply_begin: what the template put before the reply ("Assistant: <think"); the model then writes
+  // the missing ">" itself.
   ReplyFilter(std::string_view reply_begin, Sink sink);
   void push(std::string_view text);
   void finish();  // hands out what was held back

@@ -13,8 +13,8 @@ namespace rwkv {
 
 struct GenerationOptions {
   uint64_t max_token = 0;  // 0: no limit
-  std::vector<std::string> stops;
-  std::vector<Token> stop_tokens;
+  std::vector<std::string> stops = {};
+  std::vector<Token> stop_tokens = {};
   bool ignore_end = false;
 };
 

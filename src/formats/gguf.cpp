@@ -52,10 +52,12 @@ class GgufReader {
   GgufReader(std::string path, std::shared_ptr<MappedFile> map, TensorFile& out)
       : path_(std::move(path)), map_(std::move(map)), bytes_(map_->bytes(), path_), out_(out) {}
 
-  // `first`: metadata goes to the TensorFile as it is; other shards' only after `split.` checks.
-  void read(std::map<std::string, MetaValue>& meta) {
+  void read_meta(std::map<std::string, MetaValue>& meta) {
     header();
     for (uint64_t i = 0; i < n_meta_; ++i) metadata_pair(meta);
+  }
+  // Afterwards, with the same `meta`.
+  void read_tensors(const std::map<std::string, MetaValue>& meta) {
     uint64_t alignment = 32;
     if (const auto found = meta.find("general.alignment"); found != meta.end()) {
       const auto* value = std::get_if<int64_t>(&found->second);
@@ -264,7 +266,9 @@ std::string shard_path(const std::string& path, int64_t number, int64_t count) {
 std::unique_ptr<TensorFile> read_gguf(const std::string& path, std::shared_ptr<MappedFile> map) {
   auto file = std::make_unique<TensorFile>(path, "gguf");
   std::map<std::string, MetaValue> meta;
-  GgufReader(path, std::move(map), *file).read(meta);
+  GgufReader reader(path, std::move(map), *file);
+  reader.read_meta(meta);
+  reader.read_tensors(meta);
   const int64_t count = split_number(meta, "split.count", path);
   const int64_t given = split_number(meta, "split.no", path);
   if (count > 99999 || (count > 1 && given >= count))
@@ -274,10 +278,12 @@ std::unique_ptr<TensorFile> read_gguf(const std::string& path, std::shared_ptr<M
     if (no == given) continue;
     const std::string shard = shard_path(path, no + 1, count);
     std::map<std::string, MetaValue> shard_meta;
-    GgufReader(shard, MappedFile::open(shard), *file).read(shard_meta);
+    GgufReader part(shard, MappedFile::open(shard), *file);
+    part.read_meta(shard_meta);
     if (split_number(shard_meta, "split.no", shard) != no ||
         split_number(shard_meta, "split.count", shard) != count)
       throw Error(Code::kFormat, "{}: expected part {} of {} of {}", shard, no + 1, count, path);
+    part.read_tensors(shard_meta);
     if (no == 0) file->meta() = std::move(shard_meta);
   }
   const int64_t total = split_number(file->meta(), "split.tensors.count", path);

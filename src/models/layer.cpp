@@ -41,6 +41,9 @@ Heads checked_heads(const Weights& weights, const Sizes& sizes, size_t count, co
   if (count == 0 || sizes.n_att % count != 0 || sizes.n_att / count > 1024)
     throw Error(Code::kShape, "{}: {} gives {} heads, which do not divide the {} outputs of att.key into "
                 "heads of 1 to 1024", weights.file().path(), why, count, sizes.n_att);
+  if (sizes.head_size && sizes.n_att / count != sizes.head_size)
+    throw Error(Code::kShape, "{}: {} gives heads of {}, but the head size is said to be {}",
+                weights.file().path(), why, sizes.n_att / count, sizes.head_size);
   return {count, sizes.n_att / count};
 }
 
@@ -56,7 +59,7 @@ Heads heads_of(const Weights& weights, const Sizes& sizes, const std::string& na
   const Weights::Entry& entry = weights.at(name);
   Shape shape = entry.shape;
   while (shape.size() > 2 && shape.back() == 1) shape.pop_back();  // rwkv.cpp: [H, N, 1]
-  if (shape.size() == 2 && shape[0] * shape[1] == sizes.n_att && sizes.head_size == 0)
+  if (shape.size() == 2 && shape[0] * shape[1] == sizes.n_att)
     return checked_heads(weights, sizes, shape[0], name);
   return heads_by_size(weights, sizes);
 }

@@ -99,7 +99,7 @@ size_t count_layers(const Weights& w) {
   return n_layer;
 }
 
-// A number that GGUF, config.json or rwkv.cpp's header states as well must agree with the tensors.
+// A number that GGUF's metadata or rwkv.cpp's header states as well must agree with the tensors.
 void check_stated(const Weights& w, const std::string& key, size_t found, const char* what) {
   int64_t store = 0;
   const int64_t* stated = w.file().meta_int(key, store);
@@ -113,14 +113,23 @@ std::string arch_of(const TensorFile& file) {
   return arch ? *arch : "";
 }
 
-size_t stated_head_size(const TensorFile& file, const std::string& arch) {
-  int64_t store = 0;
+// Hugging Face's hybrids state only the number of heads; for v5, v6 and fla that key is often wrong, and
+// their tensors tell.
+size_t stated_head_size(const Weights& w, const std::string& arch, Norm::Kind kind) {
+  const TensorFile& file = w.file();
   std::string key = arch.empty() ? "config.head_size" : arch + ".wkv.head_size";
   if (arch.empty() && !file.meta().contains(key)) key = "config.head_dim";
-  const int64_t* size = file.meta_int(key, store);
-  if (size && (*size < 1 || *size > 1024))
-    throw Error(Code::kFormat, "{}: {} is {}, expected 1 to 1024", file.path(), key, *size);
-  return size ? static_cast<size_t>(*size) : 0;
+  int64_t store = 0;
+  const int64_t* stated = file.meta_int(key, store);
+  if (!stated && kind == Norm::Kind::kRms && w.has("blocks.0.att.receptance.weight")) {
+    key = "config.num_attention_heads";
+    const auto width = static_cast<int64_t>(w.rows("blocks.0.att.receptance.weight"));
+    stated = file.meta_int(key, store);
+    if (stated) store = *stated > 0 && width % *stated == 0 ? width / *stated : 0;
+  }
+  if (stated && (store < 1 || store > 1024))
+    throw Error(Code::kFormat, "{}: {} gives heads of {}, expected 1 to 1024", file.path(), key, store);
+  return stated ? static_cast<size_t>(store) : 0;
 }
 
 float stated_eps(const TensorFile& file, const std::string& arch, Norm::Kind kind) {
@@ -154,11 +163,12 @@ Sizes read_sizes(const Weights& w, const Version& version, const ModelOptions& o
   if (!arch.empty()) {
     check_stated(w, arch + ".block_count", sizes.n_layer, "layers");
     check_stated(w, arch + ".embedding_length", sizes.n_embd, "channels");
+    check_stated(w, arch + ".vocab_size", sizes.n_vocab, "tokens");
   }
   check_stated(w, "ggmf.n_vocab", sizes.n_vocab, "tokens");
   check_stated(w, "ggmf.n_embed", sizes.n_embd, "channels");
   check_stated(w, "ggmf.n_layer", sizes.n_layer, "layers");
-  sizes.head_size = stated_head_size(file, arch);
+  sizes.head_size = stated_head_size(w, arch, version.norm);
   sizes.norm_eps = stated_eps(file, arch, version.norm);
   return sizes;
 }

@@ -72,12 +72,7 @@ void build_arwkv7(const Weights& weights, const Sizes& sizes, PlanBuilder& b);
 void add_embedding(const Weights& weights, const Sizes& sizes, Norm::Kind kind, PlanBuilder& b);
 void add_head(const Weights& weights, const Sizes& sizes, Norm::Kind kind, PlanBuilder& b);
 
-// Version 6's and 7's time mixing serve the hybrids too: h = norm(x) mixes, x += output.
-struct TimeMix {
-  Value x;
-  Norm norm;
-  size_t n_head, head_size, n_head_kv;
-};
+// Version 6's and 7's time mixing, which serve the hybrids too: h = norm(x) mixes, x += output.
 class TimeMix6 {
  public:
   TimeMix6(const Weights& weights, const Sizes& sizes, PlanBuilder& b, Heads heads, size_t n_head_kv,

@@ -122,9 +122,10 @@ TEST(activation, is_accurate_over_its_range) {
                                   nullptr, nullptr, 0, 0, 0, out.data(), kLanes});
       for (size_t i = 0; i < kLanes; ++i) {
         const double want = reference::activate(static_cast<Act>(act), static_cast<double>(y[i]));
+        // Below e^-87 the kernels give 1e-38 instead of less, times |x| in silu.
         // exp(-exp(x)) doubles the relative error of its inner exp by e^x, where the value is not yet 0.
         const double tolerance = act == 5 ? 1e-5 : 3e-7;
-        ASSERT_NEAR(out[i], want, tolerance * std::abs(want) + 1e-37) << "act " << act << " at " << y[i];
+        ASSERT_NEAR(out[i], want, tolerance * std::abs(want) + 1e-35) << "act " << act << " at " << y[i];
       }
     }
 }

@@ -292,12 +292,13 @@ TEST(gguf, models_that_lack_or_bend_a_tensor) {
     GgufBuilder file = whole;
     file.at(name).name = "unknown";
     const bool spare = name.rfind("blk.0.time_mix_v", 0) == 0 && name[16] >= '0' && name[16] <= '2';
-    if (spare) EXPECT_EQ(model_refusal(file), "no error") << name;
-    else EXPECT_MODEL_REFUSED(file, "") << name;
+    SCOPED_TRACE(name);
+    if (spare) EXPECT_EQ(model_refusal(file), "no error");
+    else EXPECT_MODEL_REFUSED(file, "");
     file = whole;
     file.at(name).ne.back() -= 1;
     if (file.at(name).ne.back() == 0 || spare) continue;
-    if (model_refusal(file) == "no error") ADD_FAILURE() << name << " may be one smaller";
+    EXPECT_MODEL_REFUSED(file, "");
   }
 }
 
@@ -387,7 +388,7 @@ TEST_F(Shards, renamed) {
 
 TEST(gguf, survives_mutation) {
   for (const char* name : {"v7.gguf", "rwkv6qwen2.gguf"})
-    expect_survives_mutation(as_byte_vector(model(name).bytes()), 1500, [](Bytes bytes) {
+    expect_survives_mutation(as_byte_vector(model(name).bytes()), 4000, [](Bytes bytes) {
       return std::shared_ptr<TensorFile>(
           read_gguf("m.gguf", MappedFile::from_bytes("m.gguf", std::move(bytes))));
     });

@@ -22,13 +22,13 @@ inline void step_once(const Model& model) {
   executor->run({{&token, 1}, {&segment, 1}, {&row, 1}}, logits);
 }
 
-// `read`: bytes -> shared_ptr<TensorFile>. Every 16th model that is built runs a step.
+// `read`: bytes -> shared_ptr<TensorFile>. Every 4th model that is built runs a step.
 template <typename Read>
 void expect_survives_mutation(const Bytes& whole, uint64_t n_mutation, const Read& read) {
   uint64_t n_refused = 0;
   for (uint64_t seed = 0; seed < n_mutation; ++seed) try {
       const Model built = build_model(read(mutate(whole, seed)), {});
-      if (seed % 16 == 0) step_once(built);
+      if (seed % 4 == 0) step_once(built);
     } catch (const Error& error) {
       ++n_refused;
       EXPECT_NE(error.code(), Code::kInternal) << error.sentence() << " seed " << seed;

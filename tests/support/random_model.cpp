@@ -124,7 +124,7 @@ void Maker::time_mix_45(const std::string& p) {
 }
 
 void Maker::time_mix_6(const std::string& p, bool qwen) {
-  const size_t C = spec_.n_embd, H = C / spec_.head_size, kv = qwen ? C / 2 : C;
+  const size_t C = spec_.n_embd, H = C / spec_.head_size, kv = qwen ? spec_.head_size : C;
   for (const char* mix : {"x", "w", "k", "v", "r", "g"}) vector(p + "time_maa_" + mix, C, 0, 1);
   factor(p + "time_maa_w1", C, 5 * spec_.rank, 0.5f);
   floats(p + "time_maa_w2", {5, spec_.rank, C}, [&] { return normal() * 0.1f; });

@@ -20,6 +20,10 @@ constexpr NameRow kWebRwkv[] = {
     {"blocks.*.att.time_mix_{x,w,k,v,r,g,w1,w2}", "blocks.*.att.time_maa_{x,w,k,v,r,g,w1,w2}"},
     {"blocks.*.att.time_first", "blocks.*.att.time_faaaa"},
     {"blocks.*.ffn.time_mix_{k,r}", "blocks.*.ffn.time_maa_{k,r}"},
+    {"blocks.*.att.time_state", "blocks.*.att.time_state", Transform::kTranspose},
+};
+constexpr NameRow kWebRwkv7[] = {
+    {"blocks.*.att.time_state", "blocks.*.att.time_state", Transform::kTranspose},
 };
 bool is_web_rwkv6(const TensorFile& file) {
   return is_blinkdl(file) && has(file, "blocks.0.att.time_mix_w1");
@@ -131,7 +135,7 @@ bool is_qwen(const TensorFile& file) {
 constexpr NameScheme kSchemes[] = {
     {"rwkv.cpp", is_rwkv_cpp, kRwkvCpp, true, true, false},
     {"web-rwkv", is_web_rwkv6, kWebRwkv, true, false, false},
-    {"web-rwkv", is_web_rwkv7, {}, true, false, false},
+    {"web-rwkv", is_web_rwkv7, kWebRwkv7, true, false, false},
     {"BlinkDL", is_blinkdl, kBlinkdl, true, false, false},
     {"Hugging Face", is_hugging_face, kHuggingFace, false, false, false},
     {"fla", is_fla, kFla, false, false, false},

@@ -1,0 +1,85 @@
+// Single kernels, one thread: matrix times one row (bound by memory), times 128 rows (bound by multiply-adds),
+// and the v7 recurrence. `share` compares with a bound measured here: a read-only sweep over as many bytes,
+// or a loop of fused multiply-adds in registers.
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cstring>
+
+#include "backends/cpu/isa/tables.h"
+#include "backends/cpu/packed.h"
+
+namespace {
+
+using namespace rwkv;
+using cpu::KernelTable;
+
+constexpr size_t kCols = 2048, kRows = 8192;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Bytes per second of the best of some sweeps over `bytes`.
+double sweep_bound(const void* data, size_t bytes) {
+  double best = 0;
+  for (int round = 0; round < 5; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    uint64_t sum = 0;
+    const auto* words = static_cast<const uint64_t*>(data);
+    for (size_t i = 0; i < bytes / 8; i += 8) sum += words[i] + words[i + 1] + words[i + 2] + words[i + 3] +
+                                                      words[i + 4] + words[i + 5] + words[i + 6] + words[i + 7];
+    benchmark::DoNotOptimize(sum);
+    best = std::max(best, static_cast<double>(bytes) / seconds_since(start));
+  }
+  return best;
+}
+
+void linear(benchmark::State& state, const KernelTable* table, DType type, size_t rows) {
+  ThreadPool pool(1);
+  std::vector<std::byte> bytes(bytes_of(type, kRows * kCols));
+  const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, pool);
+  std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * kRows);
+  const cpu::LinearArgs args{weight.pack(), weight.panels(), weight.panel_bytes(), kCols, 0, weight.n_panel(),
+                             x.data(), kCols, rows, y.data(), kRows};
+  for (auto _ : state) {
+    table->linear(args);
+    benchmark::ClobberMemory();
+  }
+  using benchmark::Counter;
+  const double n = static_cast<double>(state.iterations());
+  state.counters["GB/s"] = Counter(n * static_cast<double>(weight.bytes()) / 1e9, Counter::kIsRate);
+  state.counters["GFLOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * kRows * kCols), Counter::kIsRate);
+  state.counters["sweep_GB/s"] = sweep_bound(weight.panels(), weight.bytes()) / 1e9;
+}
+
+void wkv7(benchmark::State& state, const KernelTable* table) {
+  constexpr size_t kSize = 64, kHeads = 32;
+  std::vector<float> v(kSize * kHeads, 0.1f), out(v.size()), s(kSize * kSize * kHeads, 0.01f);
+  for (auto _ : state)
+    for (size_t h = 0; h < kHeads; ++h) {
+      const float* p = v.data() + h * kSize;
+      const cpu::HeadArgs head{1, kSize, p, p, p, p, out.data() + h * kSize, 0, 0, 0, 0, 0,
+                               s.data() + h * kSize * kSize, p, p, 64e-5f};
+      table->wkv7({head, p, p, nullptr, nullptr, 0, 0, 0, 0, p, p, p});
+    }
+  state.counters["ns/head"] = benchmark::Counter(
+      static_cast<double>(state.iterations() * kHeads) * 1e-9,
+      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+const bool registered = [] {
+  for (const KernelTable* table : cpu::compiled_tables()) {
+    if (!cpu::can_run(*table)) continue;
+    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16})
+      for (const size_t rows : {1, 8, 128}) {
+        const std::string label = std::string("linear/") + table->name + "/" + std::string(name(type)) + "/rows:" +
+                                  std::to_string(rows);
+        benchmark::RegisterBenchmark(label.c_str(), linear, table, type, rows)->Unit(benchmark::kMillisecond);
+      }
+    benchmark::RegisterBenchmark((std::string("wkv7/") + table->name).c_str(), wkv7, table);
+  }
+  return true;
+}();
+
+}  // namespace

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""The command as a user meets it: output, exit codes, one sentence for each mistake.
+
+usage: command_test.py RWKV_COMMAND TEST_DATA_FOLDER
+"""
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+COMMAND, DATA = sys.argv[1], pathlib.Path(sys.argv[2])
+MODEL = str(DATA / "v7.gguf")
+
+
+def rwkv(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
+    return subprocess.run([COMMAND, *arguments], input=stdin, capture_output=True, timeout=120)
+
+
+class Command(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+
+    def tearDown(self) -> None:
+        self.folder.cleanup()
+
+    def fails(self, *arguments: str, about: str) -> None:
+        run = rwkv(*arguments)
+        text = run.stderr.decode()
+        self.assertEqual(run.returncode, 1, text)
+        self.assertEqual(text.count("\n"), 1, f"one sentence expected: {text!r}")
+        self.assertIn(about, text)
+        self.assertEqual(run.stdout, b"")
+
+    def test_version_and_help(self) -> None:
+        self.assertEqual(rwkv("--version").stdout.split()[0], b"librwkv")
+        self.assertIn(b"--temp", rwkv("run", "--help").stdout)
+
+    def test_run_is_reproducible_with_a_seed(self) -> None:
+        texts = {rwkv("run", "-m", MODEL, "-p", "Hi", "-n", "20", "-s", "7", "-t", str(t)).stdout
+                 for t in (1, 2, 3)}
+        self.assertEqual(len(texts), 1)
+        self.assertTrue(texts.pop())
+
+    def test_llama_cpp_call_without_subcommand(self) -> None:
+        run = rwkv("-m", MODEL, "-p", "Hi", "-n", "5", "-ngl", "99", "-c", "4096", "--temp", "0", "-no-cnv")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(run.stdout, rwkv("run", "-m", MODEL, "-p", "Hi", "-n", "5", "--temp", "0").stdout)
+
+    def test_prompt_from_file_and_standard_input(self) -> None:
+        (self.path / "p").write_text("Hello")
+        want = rwkv("run", "-m", MODEL, "-p", "Hello", "-n", "9", "--temp", "0").stdout
+        self.assertEqual(rwkv("run", "-m", MODEL, "-f", str(self.path / "p"), "-n", "9", "--temp", "0").stdout,
+                         want)
+        self.assertEqual(rwkv("run", "-m", MODEL, "-p", "-", "-n", "9", "--temp", "0", stdin=b"Hello").stdout,
+                         want)
+
+    def test_state_goes_through_a_file(self) -> None:
+        whole = rwkv("run", "-m", MODEL, "-p", "abcdef", "-n", "12", "--temp", "0").stdout
+        state = str(self.path / "state")
+        rwkv("run", "-m", MODEL, "-p", "abc", "-n", "0", "--state-out", state)
+        part = rwkv("run", "-m", MODEL, "-p", "def", "-n", "12", "--temp", "0", "--state-in", state).stdout
+        self.assertEqual(part, whole)
+        self.assertEqual([p.name for p in self.path.iterdir()], ["state"])
+
+    def test_logits_do_not_depend_on_chunks_or_threads(self) -> None:
+        outs = []
+        for i, extra in enumerate((["--chunk", "1"], ["-t", "1"], ["--chunk", "3", "-t", "3"])):
+            out = self.path / f"o{i}"
+            run = rwkv("logits", "-m", MODEL, "--tokens", "1,2,3,4,5,6,7", "--all", "-o", str(out), *extra)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            outs.append(out.read_bytes())
+        self.assertEqual(len(set(outs)), 1)
+        self.assertEqual(len(outs[0]), 7 * 300 * 4)
+        last = rwkv("logits", "-m", MODEL, "--tokens", "1,2,3,4,5,6,7", "-o", "-").stdout
+        self.assertEqual(last, outs[0][-1200:])
+        self.assertTrue(all(abs(x) < 1e3 for x in struct.unpack("<300f", last)))
+
+    def test_info_as_text_and_json(self) -> None:
+        import json
+        info = json.loads(rwkv("info", MODEL, "--json").stdout)
+        self.assertEqual((info["version"], info["n_layer"], info["n_vocab"]), ("v7", 2, 300))
+        self.assertIn(b"version", rwkv("info", MODEL).stdout)
+
+    def test_tokenize(self) -> None:
+        ids = rwkv("tokenize", "-m", MODEL, "--ids", "a b").stdout.split()
+        self.assertTrue(all(i.isdigit() for i in ids) and ids)
+        self.assertEqual(rwkv("tokenize", "-m", MODEL, "--ids", "-", stdin=b"a b").stdout.split(), ids)
+
+    def test_mistakes_are_one_sentence_and_exit_1(self) -> None:
+        self.fails("run", "-p", "x", about="-m MODEL")
+        self.fails("run", "-m", "/no/such/file", "-p", "x", about="/no/such/file")
+        self.fails("run", "-m", str(DATA), "-p", "x", about="config.json")
+        self.fails("run", "-m", MODEL, "--temp", "-3", "-p", "x", about="temperature")
+        self.fails("run", "-m", MODEL, "--preset", "loud", "-p", "x", about="loud")
+        self.fails("run", "-m", MODEL, "--no-such-option", about="--no-such-option")
+        self.fails("run", "-m", MODEL, "--cpu", "mmx", "-p", "x", about="mmx")
+        self.fails("run", "-m", MODEL, "--state-in", "/no/state", "-p", "x", about="/no/state")
+        self.fails("logits", "-m", MODEL, "--tokens", "1,x", "-o", "-", about="1,x")
+        self.fails("logits", "-m", MODEL, "--tokens", "1,999", "-o", "-", about="999")
+        self.fails("logits", "-m", MODEL, "--tokens", "1", "-o", "/no/such/folder/out", about="/no/such")
+
+    def test_an_old_model_runs_from_every_format(self) -> None:
+        for name in ("v4.bin", "v4.pth", "v5.1.safetensors", "v6-old.gguf"):
+            run = rwkv("run", "-m", str(DATA / name), "-p", "A", "-n", "4", "-s", "1")
+            self.assertEqual(run.returncode, 0, f"{name}: {run.stderr.decode()}")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=1)
