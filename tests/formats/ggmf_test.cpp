@@ -12,14 +12,15 @@ template <typename T>
 std::string le(T value) {
   return std::string(reinterpret_cast<const char*>(&value), sizeof value);
 }
-std::string header(uint32_t n_vocab = 4, uint32_t n_embed = 2, uint32_t n_layer = 1, uint32_t type = 0,
-                   uint32_t version = 101, uint32_t magic = 0x67676d66) {
+std::string header(uint32_t n_vocab = 4, uint32_t n_embed = 2, uint32_t n_layer = 1,
+                   uint32_t type = 0, uint32_t version = 101, uint32_t magic = 0x67676d66) {
   return le(magic) + le(version) + le(n_vocab) + le(n_embed) + le(n_layer) + le(type);
 }
 // Sizes are innermost first, as in the file.
 std::string tensor(const std::string& name, const std::vector<uint32_t>& sizes, uint32_t type,
                    const std::string& bytes) {
-  std::string out = le(static_cast<uint32_t>(sizes.size())) + le(static_cast<uint32_t>(name.size())) + le(type);
+  std::string out =
+      le(static_cast<uint32_t>(sizes.size())) + le(static_cast<uint32_t>(name.size())) + le(type);
   for (const uint32_t size : sizes) out += le(size);
   return out + name + bytes;
 }
@@ -68,9 +69,9 @@ TEST(ggmf, reads_header_and_tensors) {
 
 TEST(ggmf, every_type) {
   const std::pair<uint32_t, DType> types[] = {
-      {0, DType::kF32},   {1, DType::kF16},   {2, DType::kQ4_0},  {3, DType::kQ4_1}, {7, DType::kQ5_0},
-      {8, DType::kQ5_1},  {9, DType::kQ8_0},  {11, DType::kQ2_K}, {12, DType::kQ3_K}, {13, DType::kQ4_K},
-      {14, DType::kQ5_K}, {15, DType::kQ6_K}};
+      {0, DType::kF32},   {1, DType::kF16},   {2, DType::kQ4_0},  {3, DType::kQ4_1},
+      {7, DType::kQ5_0},  {8, DType::kQ5_1},  {9, DType::kQ8_0},  {11, DType::kQ2_K},
+      {12, DType::kQ3_K}, {13, DType::kQ4_K}, {14, DType::kQ5_K}, {15, DType::kQ6_K}};
   for (const auto& [id, dtype] : types) {
     const std::string bytes(bytes_of(dtype, 256), 'x');
     const auto file = read(header(4, 2, 1, id) + tensor("w", {256}, id, bytes));
@@ -112,7 +113,8 @@ TEST(ggmf, types_that_are_not_read) {
   }
   // The layouts of version 100's blocks are read by nothing; its plain types are today's.
   EXPECT_REFUSED(header(4, 2, 1, 2, 100) + kEmb, "quantized with version 100");
-  EXPECT_REFUSED(header(4, 2, 1, 0, 100) + tensor("w", {32}, 2, std::string(18, 'x')), "tensor w: quantized");
+  EXPECT_REFUSED(header(4, 2, 1, 0, 100) + tensor("w", {32}, 2, std::string(18, 'x')),
+                 "tensor w: quantized");
   EXPECT_EQ(read(header(4, 2, 1, 0, 100) + kEmb)->tensors().size(), 1u);
 }
 
@@ -125,8 +127,10 @@ TEST(ggmf, tensors_that_lie) {
     EXPECT_REFUSED(start(n_dim, 1), "a tensor of " + std::to_string(n_dim) + " dimensions");
   for (const uint32_t name_bytes : {0u, 257u, minus_one})
     EXPECT_REFUSED(start(1, name_bytes), "a name of " + std::to_string(name_bytes) + " bytes");
-  EXPECT_REFUSED(header() + tensor("w", {minus_one}, 0, "abcd"), "the data of w (17179869180 bytes)");
-  EXPECT_REFUSED(header() + tensor("w", {minus_one, minus_one, minus_one}, 0, "abcd"), "tensor w: the sizes");
+  EXPECT_REFUSED(header() + tensor("w", {minus_one}, 0, "abcd"),
+                 "the data of w (17179869180 bytes)");
+  EXPECT_REFUSED(header() + tensor("w", {minus_one, minus_one, minus_one}, 0, "abcd"),
+                 "tensor w: the sizes");
   EXPECT_REFUSED(header() + tensor("w", {minus_one, minus_one}, 0, "abcd"), "tensor w: F32");
   EXPECT_REFUSED(header() + tensor("w", {0}, 0, ""), "tensor w: the sizes [0] are empty");
   EXPECT_REFUSED(header() + tensor("w", {1, 0}, 0, ""), "tensor w: the sizes [0, 1] are empty");

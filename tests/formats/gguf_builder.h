@@ -16,7 +16,21 @@ namespace rwkv::test {
 class GgufBuilder {
  public:
   // GGUF's numbers of value types.
-  enum Type : uint32_t { kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
+  enum Type : uint32_t {
+    kU8,
+    kI8,
+    kU16,
+    kI16,
+    kU32,
+    kI32,
+    kF32,
+    kBool,
+    kString,
+    kArray,
+    kU64,
+    kI64,
+    kF64
+  };
   struct Entry {
     std::string name;
     std::vector<uint64_t> ne;  // innermost first
@@ -26,7 +40,7 @@ class GgufBuilder {
   };
   std::string magic = "GGUF";
   uint32_t version = 3;
-  uint64_t alignment = 32;                // of what is written; the key is not added
+  uint64_t alignment = 32;                  // of what is written; the key is not added
   int64_t more_tensors = 0, more_keys = 0;  // lies of the counts
   std::vector<Entry> tensors;
   std::vector<std::pair<std::string, std::string>> keys;  // key -> type and value, encoded
@@ -59,8 +73,10 @@ class GgufBuilder {
     return key(name, le(uint32_t{kString}) + text(value));
   }
   // Places the bytes behind those of the tensors before.
-  GgufBuilder& tensor(const std::string& name, std::vector<uint64_t> ne, uint32_t type, std::string bytes) {
-    const uint64_t offset = tensors.empty() ? 0 : padded(tensors.back().offset + tensors.back().bytes.size());
+  GgufBuilder& tensor(const std::string& name, std::vector<uint64_t> ne, uint32_t type,
+                      std::string bytes) {
+    const uint64_t offset =
+        tensors.empty() ? 0 : padded(tensors.back().offset + tensors.back().bytes.size());
     tensors.push_back({name, std::move(ne), type, offset, std::move(bytes)});
     return *this;
   }
@@ -76,7 +92,8 @@ class GgufBuilder {
   }
 
   std::string header() const {
-    std::string out = magic + le(version) + le(tensors.size() + static_cast<uint64_t>(more_tensors)) +
+    std::string out = magic + le(version) +
+                      le(tensors.size() + static_cast<uint64_t>(more_tensors)) +
                       le(keys.size() + static_cast<uint64_t>(more_keys));
     for (const auto& [name, value] : keys) out += text(name) + value;
     for (const Entry& entry : tensors) {

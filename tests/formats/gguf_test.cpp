@@ -30,11 +30,11 @@ std::string refusal(const std::string& bytes) {
   return sentence_of([&] { read(bytes); });
 }
 // One sentence that names the file and the words.
-#define EXPECT_NAMES(sentence, words)                                   \
-  do {                                                                  \
-    const std::string found = (sentence);                               \
-    EXPECT_EQ(found.rfind("m.gguf: ", 0), 0u) << found;                 \
-    EXPECT_NE(found.find(words), std::string::npos) << found;           \
+#define EXPECT_NAMES(sentence, words)                         \
+  do {                                                        \
+    const std::string found = (sentence);                     \
+    EXPECT_EQ(found.rfind("m.gguf: ", 0), 0u) << found;       \
+    EXPECT_NE(found.find(words), std::string::npos) << found; \
   } while (false)
 #define EXPECT_REFUSED(bytes, words) EXPECT_NAMES(refusal(bytes), words)
 
@@ -157,9 +157,11 @@ TEST(gguf, strings_and_arrays_that_lie) {
 
 TEST(gguf, nested_arrays) {
   std::string nested = G::le(uint32_t{G::kArray});
-  for (int depth = 0; depth < 10000; ++depth) nested += G::le(uint32_t{G::kArray}) + G::le(uint64_t{1});
+  for (int depth = 0; depth < 10000; ++depth)
+    nested += G::le(uint32_t{G::kArray}) + G::le(uint64_t{1});
   EXPECT_REFUSED(small().key("k", nested).bytes(), "key k: array of type 9");
-  EXPECT_REFUSED(small().key("k", G::array(G::kArray, uint64_t{1} << 29, "")).bytes(), "key k: array of type 9");
+  EXPECT_REFUSED(small().key("k", G::array(G::kArray, uint64_t{1} << 29, "")).bytes(),
+                 "key k: array of type 9");
 }
 
 TEST(gguf, dimensions_that_lie) {
@@ -172,7 +174,8 @@ TEST(gguf, dimensions_that_lie) {
   EXPECT_REFUSED(one_tensor({6, 0}).bytes(), "tensor a: dimension 1 is 0");
   EXPECT_REFUSED(one_tensor({UINT64_MAX}).bytes(), "tensor a: dimension 0 is 18446744073709551615");
   EXPECT_REFUSED(one_tensor({uint64_t{1} << 63}).bytes(), "tensor a: dimension 0");
-  EXPECT_REFUSED(one_tensor({uint64_t{1} << 32, uint64_t{1} << 32}).bytes(), "tensor a: dimension 1");
+  EXPECT_REFUSED(one_tensor({uint64_t{1} << 32, uint64_t{1} << 32}).bytes(),
+                 "tensor a: dimension 1");
   EXPECT_REFUSED(one_tensor({uint64_t{1} << 62}).bytes(), "tensor a: F32");  // bytes overflow
   EXPECT_REFUSED(one_tensor({uint64_t{1} << 61}).bytes(), "tensor a: 9223372036854775808 bytes");
   EXPECT_REFUSED(one_tensor({7}).bytes(), "tensor a: 28 bytes");
@@ -180,10 +183,10 @@ TEST(gguf, dimensions_that_lie) {
 
 TEST(gguf, types_that_are_not_run) {
   const std::pair<uint32_t, const char*> types[] = {
-      {4, "Q4_2"},     {5, "Q4_3"},    {9, "Q8_1"},    {15, "Q8_K"},  {16, "IQ2_XXS"},
-      {19, "IQ1_S"},   {29, "IQ1_M"},  {31, "retired"}, {33, "retired"}, {36, "retired"},
-      {38, "retired"}, {34, "TQ1_0"},  {39, "MXFP4"},  {43, "unknown"}, {255, "unknown"},
-      {UINT32_MAX, "unknown"}};
+      {4, "Q4_2"},     {5, "Q4_3"},     {9, "Q8_1"},      {15, "Q8_K"},
+      {16, "IQ2_XXS"}, {19, "IQ1_S"},   {29, "IQ1_M"},    {31, "retired"},
+      {33, "retired"}, {36, "retired"}, {38, "retired"},  {34, "TQ1_0"},
+      {39, "MXFP4"},   {43, "unknown"}, {255, "unknown"}, {UINT32_MAX, "unknown"}};
   for (const auto& [type, name] : types) {
     EXPECT_REFUSED(one_tensor({256}, type, 256).bytes(), "tensor a: type " + std::to_string(type));
     EXPECT_REFUSED(one_tensor({256}, type, 256).bytes(), name);
@@ -191,7 +194,8 @@ TEST(gguf, types_that_are_not_run) {
 }
 
 TEST(gguf, rows_of_part_of_a_block) {
-  EXPECT_REFUSED(one_tensor({16, 2}, 8, 34).bytes(), "tensor a: Q8_0 [2, 16], expected rows of whole blocks");
+  EXPECT_REFUSED(one_tensor({16, 2}, 8, 34).bytes(),
+                 "tensor a: Q8_0 [2, 16], expected rows of whole blocks");
   EXPECT_REFUSED(one_tensor({32}, 12, 144).bytes(), "tensor a: Q4_K [32]");
   EXPECT_REFUSED(one_tensor({}, 8, 34).bytes(), "tensor a: Q8_0 []");
 }
@@ -234,7 +238,9 @@ TEST(gguf, names_and_keys) {
   EXPECT_REFUSED(named("\xc0\x80"), "a tensor name in UTF-8");
   EXPECT_REFUSED(named(std::string("a\0b", 3)), "a tensor name");
   EXPECT_EQ(read(named(std::string(63, 'n')))->tensors().size(), 1u);
-  const auto keyed = [](const std::string& key) { return small().key(key, G::kU8, uint8_t{1}).bytes(); };
+  const auto keyed = [](const std::string& key) {
+    return small().key(key, G::kU8, uint8_t{1}).bytes();
+  };
   EXPECT_REFUSED(keyed(""), "a metadata key");
   EXPECT_REFUSED(keyed(std::string(65536, 'k')), "a metadata key of 65536 bytes");
   EXPECT_REFUSED(keyed("\xed\xa0\x80"), "a metadata key in UTF-8");
@@ -263,11 +269,13 @@ std::string model_refusal(const GgufBuilder& file) {
 
 TEST(gguf, keys_of_another_type) {
   ASSERT_EQ(model_refusal(model()), "no error");
-  for (const std::string key : {"rwkv7.block_count", "rwkv7.embedding_length", "rwkv7.wkv.head_size"}) {
+  for (const std::string key :
+       {"rwkv7.block_count", "rwkv7.embedding_length", "rwkv7.wkv.head_size"}) {
     const auto size = std::get<int64_t>(read(model().bytes())->meta().at(key));
     EXPECT_MODEL_REFUSED(model().string_key(key, std::to_string(size)), key);
     EXPECT_MODEL_REFUSED(model().key(key, G::kBool, uint8_t{1}), key);
-    EXPECT_MODEL_REFUSED(model().key(key, G::array(G::kU32, 1, G::le(static_cast<uint32_t>(size)))), key);
+    EXPECT_MODEL_REFUSED(model().key(key, G::array(G::kU32, 1, G::le(static_cast<uint32_t>(size)))),
+                         key);
     EXPECT_MODEL_REFUSED(model().key(key, G::kF32, static_cast<float>(size)), key);
     EXPECT_MODEL_REFUSED(model().key(key, G::kI32, int32_t{-1}), key);
     EXPECT_MODEL_REFUSED(model().key(key, G::kU64, UINT64_MAX), key);
@@ -280,7 +288,8 @@ TEST(gguf, keys_of_another_type) {
   EXPECT_MODEL_REFUSED(model().key(eps, G::kF32, NAN), eps);
   EXPECT_MODEL_REFUSED(model().key(eps, G::kF32, -1.0f), eps);
   EXPECT_MODEL_REFUSED(model().key(eps, G::kF32, 1e30f), eps);
-  EXPECT_MODEL_REFUSED(model().key("general.architecture", G::kU32, uint32_t{7}), "general.architecture");
+  EXPECT_MODEL_REFUSED(model().key("general.architecture", G::kU32, uint32_t{7}),
+                       "general.architecture");
   EXPECT_MODEL_REFUSED(model().string_key("general.architecture", "llama"), "architecture llama");
   EXPECT_MODEL_REFUSED(model().string_key("general.architecture", ""), "architecture ");
 }
@@ -293,8 +302,10 @@ TEST(gguf, models_that_lack_or_bend_a_tensor) {
     file.at(name).name = "unknown";
     const bool spare = name.rfind("blk.0.time_mix_v", 0) == 0 && name[16] >= '0' && name[16] <= '2';
     SCOPED_TRACE(name);
-    if (spare) EXPECT_EQ(model_refusal(file), "no error");
-    else EXPECT_MODEL_REFUSED(file, "");
+    if (spare)
+      EXPECT_EQ(model_refusal(file), "no error");
+    else
+      EXPECT_MODEL_REFUSED(file, "");
     file = whole;
     file.at(name).ne.back() -= 1;
     if (file.at(name).ne.back() == 0 || spare) continue;
@@ -308,7 +319,8 @@ class Shards : public testing::Test {
   void write(const std::function<void(size_t no, GgufBuilder&)>& change = {}) {
     for (size_t no = 0; no < 3; ++no) {
       GgufBuilder file;
-      file.key("split.no", G::kU16, static_cast<uint16_t>(no)).key("split.count", G::kU16, uint16_t{3});
+      file.key("split.no", G::kU16, static_cast<uint16_t>(no))
+          .key("split.count", G::kU16, uint16_t{3});
       file.key("split.tensors.count", G::kI32, int32_t{3});
       if (no == 0) file.string_key("general.name", "three");
       const std::string name(1, static_cast<char>('a' + no));
@@ -364,7 +376,9 @@ TEST_F(Shards, counts_disagree) {
   EXPECT_NE(refusal_of(0).find("99999 files"), std::string::npos) << refusal_of(0);
   write([](size_t, GgufBuilder& file) { file.string_key("split.count", "3"); });
   EXPECT_NE(refusal_of(0).find("key split.count"), std::string::npos) << refusal_of(0);
-  write([](size_t no, GgufBuilder& file) { file.key("split.no", G::kU16, static_cast<uint16_t>(no + 3)); });
+  write([](size_t no, GgufBuilder& file) {
+    file.key("split.no", G::kU16, static_cast<uint16_t>(no + 3));
+  });
   EXPECT_NE(refusal_of(0).find("part 4 of 3 parts"), std::string::npos) << refusal_of(0);
 }
 
@@ -375,7 +389,8 @@ TEST_F(Shards, the_same_part_or_tensor_twice) {
   write([](size_t no, GgufBuilder& file) {
     if (no == 1) file.tensors[0].name = "a";
   });
-  EXPECT_NE(refusal_of(0).find("tensor a stands in the file twice"), std::string::npos) << refusal_of(0);
+  EXPECT_NE(refusal_of(0).find("tensor a stands in the file twice"), std::string::npos)
+      << refusal_of(0);
 }
 
 TEST_F(Shards, renamed) {

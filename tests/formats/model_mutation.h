@@ -1,4 +1,5 @@
-// Thousands of damaged copies of a model file: each ends in an Error or in a model whose plan can be walked.
+// Thousands of damaged copies of a model file: each ends in an Error or in a model whose plan can
+// be walked.
 #pragma once
 
 #include <gtest/gtest.h>

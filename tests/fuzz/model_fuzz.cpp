@@ -1,5 +1,5 @@
-// libFuzzer target: a valid model of any version whose tensors the bytes drop, rename, reshape or retype ends
-// in an Error or in a model that can run a step. The readers are not part of it.
+// libFuzzer target: a valid model of any version whose tensors the bytes drop, rename, reshape or
+// retype ends in an Error or in a model that can run a step. The readers are not part of it.
 #include <algorithm>
 #include <array>
 
@@ -27,8 +27,12 @@ const TensorFile& model(size_t version) {
   static const auto files = [] {
     std::array<std::shared_ptr<TensorFile>, kVersions> out;
     for (size_t i = 0; i < kVersions; ++i)
-      out[i] = test::make_file({.version = test::kVersions[i], .n_embd = 32, .head_size = 8, .n_ffn = 32,
-                                .n_vocab = 32, .rank = 2});
+      out[i] = test::make_file({.version = test::kVersions[i],
+                                .n_embd = 32,
+                                .head_size = 8,
+                                .n_ffn = 32,
+                                .n_vocab = 32,
+                                .rank = 2});
     return out;
   }();
   return *files[version];
@@ -44,7 +48,9 @@ void change(Script& script, std::vector<Tensor>& tensors, TensorFile& out) {
     case 1: std::swap(t.name, tensors[script.below(256) % tensors.size()].name); return;
     case 2: t.name = tensors[script.below(256) % tensors.size()].name; return;
     case 3: std::reverse(t.shape.begin(), t.shape.end()); return;
-    case 4: t.shape.insert(t.shape.begin() + static_cast<ptrdiff_t>(script.below(t.shape.size() + 1)), 1); return;
+    case 4:
+      t.shape.insert(t.shape.begin() + static_cast<ptrdiff_t>(script.below(t.shape.size() + 1)), 1);
+      return;
     case 5:
       if (!t.shape.empty()) t.shape[script.below(t.shape.size())] = script.below(65);
       return;

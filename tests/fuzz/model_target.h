@@ -1,4 +1,5 @@
-// What the targets of model files share: a file that a reader lets through is built, and its plan walked.
+// What the targets of model files share: a file that a reader lets through is built, and its plan
+// walked.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ inline void build_and_step(std::shared_ptr<TensorFile> file) {
     for (const std::byte value : tensor.bytes) sum += static_cast<unsigned>(value);
   [[maybe_unused]] volatile unsigned sink = sum;
   const Model model = build_model(file, {});
-  if (file->file_bytes() > (size_t{1} << 20)) return;  // a step of a large model takes too long here
+  if (file->file_bytes() > (size_t{1} << 20))
+    return;  // a step of a large model takes too long here
   const auto executor = make_reference_executor(model.plan);
   const int32_t token = 0;
   const Segment segment{executor->new_slot(), 1};

@@ -1,5 +1,5 @@
-// libFuzzer target: any bytes as a state file end in an Error or in finite floats. The checksum would stop
-// every change, so the bytes come in twice: as they are, and with it made right.
+// libFuzzer target: any bytes as a state file end in an Error or in finite floats. The checksum
+// would stop every change, so the bytes come in twice: as they are, and with it made right.
 #include <cmath>
 #include <cstring>
 
@@ -17,7 +17,8 @@ constexpr size_t kHeaderBytes = 64, kChecksumAt = 40;
 std::shared_ptr<LoadedModel> model() {
   static const auto loaded = [] {
     auto out = std::make_shared<LoadedModel>();
-    out->file = test::make_file({.n_layer = 1, .n_embd = 8, .head_size = 4, .n_ffn = 8, .n_vocab = 8, .rank = 2});
+    out->file = test::make_file(
+        {.n_layer = 1, .n_embd = 8, .head_size = 4, .n_ffn = 8, .n_vocab = 8, .rank = 2});
     out->model = build_model(out->file, {});
     out->executor = make_reference_executor(out->model.plan);
     out->fingerprint = 0x6161616161616161;
