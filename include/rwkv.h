@@ -68,6 +68,8 @@ typedef struct rwkv_model_options {
   const char* cpu_isa;        /* "scalar", "avx2", "avx512", "neon"; default: RWKV_CPU in the environment,
                                  else the best this processor has */
   uint32_t n_thread;          /* default: the physical cores that this process may use */
+  uint32_t activations;       /* bits of activations where weights are quantized: 8 or 16; default: 16 where
+                                 the weights have 8 bits, else 8 */
   float v5_norm_eps;          /* group norm of v5: default 64e-5; rwkv.cpp uses 1e-5 */
   const char* tokenizer_path; /* tokenizer.json or rwkv_vocab*.txt; default: from the model, its folder or
                                  the size of its vocabulary */

@@ -25,6 +25,8 @@ void add_model(CLI::App* app, Options& o) {
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
   app->add_option("--cpu", o.isa, "instruction set: scalar, avx2, avx512, neon (also by RWKV_CPU)");
+  app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
   app->add_option("--tokenizer", o.tokenizer, "tokenizer.json or a World vocabulary file");
   app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)");
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");

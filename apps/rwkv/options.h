@@ -23,7 +23,7 @@ struct SamplingOptions {  // what differs from the preset
 struct Options {
   std::string model;
   std::string device, isa, tokenizer;
-  uint32_t n_thread = 0;
+  uint32_t n_thread = 0, activations = 0;
   float v5_norm_eps = 0;
   bool quiet = false, verbose = false;
   bool exact = true;  // nothing on the CPU differs from it today

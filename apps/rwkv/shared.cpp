@@ -60,6 +60,7 @@ rwkv_api::Model open_model(const Options& options, const char* device) {
   o.tokenizer_path = options.tokenizer.empty() ? nullptr : options.tokenizer.c_str();
   o.n_thread = options.n_thread;
   o.v5_norm_eps = options.v5_norm_eps;
+  o.activations = options.activations;
   ProgressLine line("loading");
   o.progress = [](float fraction, void* user) {
     static_cast<ProgressLine*>(user)->update(fraction);

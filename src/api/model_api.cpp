@@ -87,6 +87,9 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
     options.n_thread = RWKV_FIELD(o, n_thread, 0u);
     if (options.n_thread > 1024)
       throw Error(Code::kArgument, "{} threads, expected at most 1024", options.n_thread);
+    options.activations = RWKV_FIELD(o, activations, 0u);
+    if (options.activations != 0 && options.activations != 8 && options.activations != 16)
+      throw Error(Code::kArgument, "activations of {} bits, expected 8 or 16", options.activations);
     if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) options.v5_norm_eps = eps;
     if (const char* tokenizer = RWKV_FIELD(o, tokenizer_path, nullptr)) options.tokenizer_path = tokenizer;
     const rwkv_progress_fn progress = RWKV_FIELD(o, progress, nullptr);

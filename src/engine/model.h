@@ -16,6 +16,7 @@ struct OpenOptions {
   std::string device = "cpu";  // "cpu", "reference", "none"
   std::string isa;
   size_t n_thread = 0;
+  unsigned activations = 0;      // 8, 16, or 0: by the weights
   float v5_norm_eps = 64e-5f;
   std::string tokenizer_path;
   std::function<void(float)> progress;

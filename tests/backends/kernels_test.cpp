@@ -43,11 +43,32 @@ std::vector<std::byte> weights_of(DType type, const std::vector<float>& values) 
 }
 
 std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix& weight,
-                              const std::vector<float>& x, size_t x_stride, size_t rows) {
-  const size_t y_stride = weight.n_panel() * kLanes;
-  std::vector<float> y(rows * y_stride, NAN);
-  table.linear({weight.pack(), weight.panels(), weight.panel_bytes(), weight.cols(), 0, weight.n_panel(),
-                x.data(), x_stride, rows, y.data(), y_stride});
+                              const std::vector<float>& x, size_t x_stride, size_t rows, bool wide = false) {
+  const size_t y_stride = weight.n_panel() * kLanes, n_block = weight.cols() / 32;
+  std::vector<float> y(rows * y_stride, NAN), scale(rows * n_block);
+  std::vector<uint8_t> blocks(rows * n_block * table.act_bytes[wide]);
+  std::vector<int32_t> sum(2 * rows * n_block);
+  cpu::LinearArgs args{};
+  args.pack = weight.pack();
+  args.panels = weight.panels();
+  args.panel_bytes = weight.panel_bytes();
+  args.k = weight.cols();
+  args.count = weight.n_panel();
+  args.x = x.data();
+  args.x_stride = x_stride;
+  args.rows = rows;
+  args.y = y.data();
+  args.y_stride = y_stride;
+  if (weight.takes_blocks()) {
+    for (size_t t = 0; t < rows; ++t)
+      table.quantize({x.data() + t * x_stride, weight.cols(), wide, blocks.data() + t * n_block * table.act_bytes[wide],
+                      scale.data() + t * n_block, sum.data() + 2 * t * n_block});
+    args.wide = wide;
+    args.blocks = blocks.data();
+    args.scale = scale.data();
+    args.sum = sum.data();
+  }
+  table.linear(args);
   return y;
 }
 
@@ -83,6 +104,58 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
         }
       }
 }
+
+constexpr DType kBlockTypes[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0,
+                                 DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K,
+                                 DType::kIQ4_NL, DType::kIQ4_XS};
+class LinearBlocks : public testing::TestWithParam<DType> {};
+
+TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
+  const DType type = GetParam();
+  const std::string file = data("blocks/" + std::string(name(type)) + ".blocks");
+  std::vector<std::byte> pool_bytes = read_vector<std::byte>(file);
+  if (pool_bytes.empty()) pool_bytes = read_vector<std::byte>(golden("blocks/" + std::string(name(type)) + ".blocks"));
+  if (pool_bytes.empty()) GTEST_SKIP() << "no blocks of " << name(type);
+  ThreadPool pool(1);
+  const size_t block_bytes = info(type).block_bytes, n_pool = pool_bytes.size() / block_bytes;
+  for (const size_t n_out : {16, 17, 80})
+    for (const size_t cols : {256, 512}) {
+      std::vector<std::byte> bytes;
+      std::mt19937_64 random(n_out + cols);
+      while (bytes.size() < bytes_of(type, n_out * cols)) {
+        const size_t at = random() % n_pool * block_bytes;
+        bytes.insert(bytes.end(), pool_bytes.begin() + static_cast<ptrdiff_t>(at),
+                     pool_bytes.begin() + static_cast<ptrdiff_t>(at + block_bytes));
+      }
+      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool);
+      std::vector<float> w(n_out * cols);
+      info(type).decode(bytes.data(), w.size() / info(type).block_values, w.data());
+      for (const size_t rows : {1, 2, 7, 8, 13}) {
+        const auto x = random_floats(rows * cols, rows);
+        for (const bool wide : {false, true}) {
+          const auto want = run_linear(cpu::kScalarTable, weight, x, cols, rows, wide);
+          for_each_table([&](const KernelTable& table) {
+            EXPECT_TRUE(same_bits(run_linear(table, weight, x, cols, rows, wide), want))
+                << table.name << " " << n_out << "x" << cols << ", " << rows << " rows, " << (wide ? 16 : 8) << " bits";
+          });
+          for (size_t t = 0; t < rows; ++t)
+            for (size_t o = 0; o < n_out; ++o) {
+              double total = 0, size = 0;
+              for (size_t k = 0; k < cols; ++k) {
+                total += static_cast<double>(w[o * cols + k]) * static_cast<double>(x[t * cols + k]);
+                size += std::abs(static_cast<double>(w[o * cols + k])) * 2.0;
+              }
+              // Half a step of the activations (|x| <= 2) for each term, and the chain's roundings.
+              const double step = 0.5 / (wide ? 32639 : 127) + 2e-6;
+              ASSERT_NEAR(want[t * weight.n_panel() * kLanes + o], total, size * step)
+                  << n_out << "x" << cols << ", row " << t << ", output " << o << ", " << (wide ? 16 : 8) << " bits";
+            }
+        }
+      }
+    }
+}
+INSTANTIATE_TEST_SUITE_P(types, LinearBlocks, testing::ValuesIn(kBlockTypes),
+                         [](const auto& p) { return std::string(name(p.param)); });
 
 TEST(epilogue, equals_the_formulas) {
   const size_t n = 48, rows = 3;

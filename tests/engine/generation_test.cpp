@@ -20,7 +20,7 @@ std::shared_ptr<LoadedModel> byte_model() {
   loaded->file = make_file(spec);
   loaded->model = build_model(loaded->file, {});
   loaded->tokenizer = make_byte_tokenizer(256);
-  loaded->executor = make_cpu_executor(loaded->model.plan, {2, "", {}, {}});
+  loaded->executor = make_cpu_executor(loaded->model.plan, {.n_thread = 2});
   return loaded;
 }
 

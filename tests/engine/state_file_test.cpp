@@ -28,7 +28,7 @@ std::shared_ptr<LoadedModel> loaded(std::shared_ptr<TensorFile> file, uint64_t f
   out->path = file->path();
   out->file = file;
   out->model = build_model(file, {});
-  out->executor = make_cpu_executor(out->model.plan, {1, "", {}, {}});
+  out->executor = make_cpu_executor(out->model.plan, {.n_thread = 1});
   out->fingerprint = fingerprint;
   return out;
 }

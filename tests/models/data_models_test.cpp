@@ -51,7 +51,7 @@ TEST_P(DataModel, reference_equals_the_oracle) {
 }
 TEST_P(DataModel, cpu_is_close_to_the_oracle) {
   const Model model = build_model(open_tensor_file(data(GetParam().file)), {GetParam().eps});
-  check(*make_cpu_executor(model.plan, {2, "", {}, {}}), GetParam(), 1e-4, 1e-4);
+  check(*make_cpu_executor(model.plan, {.n_thread = 2}), GetParam(), 1e-4, 1e-4);
 }
 
 INSTANTIATE_TEST_SUITE_P(all, DataModel, testing::ValuesIn(cases()), [](const auto& p) {

@@ -50,6 +50,7 @@ struct Tiny {
   const char *model, *file, *oracle;
   float eps;
   double state_tolerance;  // of the CPU; 6v0's values reach 304
+  double cpu_tolerance = 1e-4;
 };
 constexpr Tiny kTiny[] = {
     {"4v0-660K", "4v0-660K-FP32", "4v0-660K-128", 1e-5f, 2e-5},
@@ -57,7 +58,7 @@ constexpr Tiny kTiny[] = {
     {"5v2-730K", "5v2-730K-FP32", "5v2-730K-128", 1e-5f, 2e-5},
     {"5v1-730K-eps", "5v1-730K-FP32", "5v1-730K-eps64e-5-128", 64e-5f, 0},
     {"5v2-730K-eps", "5v2-730K-FP32", "5v2-730K-eps64e-5-128", 64e-5f, 0},
-    {"6v0-3m", "6v0-3m-Q5_1", "6v0-3m-128", 64e-5f, 1e-3},
+    {"6v0-3m", "6v0-3m-Q5_1", "6v0-3m-128", 64e-5f, 1e-2, 5e-3},  // blocks: activations of 16 bits
     {"7v0-834K", "7v0-834K-FP32", "7v0-834K-128", 64e-5f, 2e-5},
 };
 
@@ -72,8 +73,8 @@ TEST_P(TinyModel, agrees_with_the_float64_oracle) {
   const auto want = read_vector<float>(golden("tiny/oracle-" + std::string(t.oracle) + ".f32"));
   std::vector<float> state;
   EXPECT_LE(max_abs_diff(all_logits(*make_reference_executor(model.plan), tiny_tokens()), want), 1e-5);
-  const auto cpu = make_cpu_executor(model.plan, {2, "", {}, {}});
-  EXPECT_LE(max_abs_diff(all_logits(*cpu, tiny_tokens(), &state), want), 1e-4);
+  const auto cpu = make_cpu_executor(model.plan, {.n_thread = 2});
+  EXPECT_LE(max_abs_diff(all_logits(*cpu, tiny_tokens(), &state), want), t.cpu_tolerance);
   if (t.state_tolerance > 0) {
     const auto oracle = read_vector<float>(golden("tiny/oracle-" + std::string(t.oracle) + ".state.f32"));
     EXPECT_LE(max_abs_diff(state, from_rwkv_cpp(model.plan->state, oracle)), t.state_tolerance);
@@ -92,7 +93,7 @@ TEST(tiny_model, repeats_the_expected_logits_of_rwkv_cpp) {
     const std::string file = unpack("tiny/tiny-rwkv-" + std::string(name) + "-FP32.bin");
     const auto want = read_vector<float>(golden("tiny/expected-logits-" + std::string(name) + ".bin"));
     const Model model = open(file, 1e-5f);
-    const auto all = all_logits(*make_cpu_executor(model.plan, {2, "", {}, {}}), {0x22, 0x69, 0x6e});
+    const auto all = all_logits(*make_cpu_executor(model.plan, {.n_thread = 2}), {0x22, 0x69, 0x6e});
     EXPECT_LE(max_abs_diff(std::span(all).subspan(512), want), 1e-4) << name;
   }
 }
@@ -107,13 +108,16 @@ TEST(tiny_model, quantized_files_stay_near_the_oracle) {
     const std::string stem = name.substr(0, name.rfind('-'));
     const auto want = read_vector<float>(golden("tiny/oracle-" + stem + "-128.f32"));
     const Model model = open(file, 1e-5f);
-    EXPECT_LE(max_abs_diff(all_logits(*make_cpu_executor(model.plan, {2, "", {}, {}}), tiny_tokens()), want),
+    EXPECT_LE(max_abs_diff(all_logits(*make_cpu_executor(model.plan, {.n_thread = 2}), tiny_tokens()), want),
               limit * 1.05) << name;
   }
 }
 
 struct Gguf {
   const char *file, *oracle;
+  // Largest rms error of the CPU's logits. Block types round activations: at most what llama.cpp shows for the
+  // same file (its README), and for Q8_0 a tenth of it.
+  double rms = 2e-5;
 };
 constexpr Gguf kGguf[] = {
     {"rwkv7-small.f32.gguf", "rwkv7-small.f32"},       {"rwkv6-small.f32.gguf", "rwkv6-small.f32"},
@@ -121,9 +125,9 @@ constexpr Gguf kGguf[] = {
     {"rwkv7-small-split.f16-00003-of-00003.gguf", "rwkv7-small.f32"},
     {"rwkv6-seplerp.f16.gguf", "rwkv6-seplerp.f16"},   {"rwkv6qwen2-small.f16.gguf", "rwkv6qwen2-small.f16"},
     {"arwkv7-small.f16.gguf", "arwkv7-small.f16"},     {"arwkv7-gate.bf16.gguf", "arwkv7-gate.bf16"},
-    {"rwkv7-wide.Q8_0.gguf", "rwkv7-wide.Q8_0"},       {"rwkv7-wide.Q4_K_M.gguf", "rwkv7-wide.Q4_K_M"},
-    {"rwkv7-wide.mixA.gguf", "rwkv7-wide.mixA"},       {"rwkv6-wide.mixA.gguf", "rwkv6-wide.mixA"},
-    {"rwkv7-wide.mixK.gguf", "rwkv7-wide.mixK"},
+    {"rwkv7-wide.Q8_0.gguf", "rwkv7-wide.Q8_0", 3.1e-3},       {"rwkv7-wide.Q4_K_M.gguf", "rwkv7-wide.Q4_K_M", 4.6e-2},
+    {"rwkv7-wide.mixA.gguf", "rwkv7-wide.mixA", 3.3e-2},       {"rwkv6-wide.mixA.gguf", "rwkv6-wide.mixA", 2.3e-2},
+    {"rwkv7-wide.mixK.gguf", "rwkv7-wide.mixK", 4.7e-2},
 };
 class GgufModel : public testing::TestWithParam<Gguf> {};
 
@@ -135,7 +139,10 @@ TEST_P(GgufModel, agrees_with_the_float64_oracle) {
   const auto want = read_vector<float>(golden("gguf/" + std::string(GetParam().oracle) + ".oracle.f32"));
   const Model model = open(file, 64e-5f);
   EXPECT_LE(max_abs_diff(all_logits(*make_reference_executor(model.plan), tokens), want), 1e-4);
-  EXPECT_LE(max_abs_diff(all_logits(*make_cpu_executor(model.plan, {2, "", {}, {}}), tokens), want), 2e-4);
+  const auto got = all_logits(*make_cpu_executor(model.plan, {.n_thread = 2}), tokens);
+  double square = 0;
+  for (size_t i = 0; i < want.size(); ++i) square += std::pow(static_cast<double>(got[i]) - static_cast<double>(want[i]), 2);
+  EXPECT_LE(std::sqrt(square / static_cast<double>(want.size())), GetParam().rms);
 }
 INSTANTIATE_TEST_SUITE_P(golden, GgufModel, testing::ValuesIn(kGguf), [](const auto& p) {
   std::string name = p.param.file;

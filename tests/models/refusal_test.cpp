@@ -151,7 +151,7 @@ TEST_P(Version, blocks_where_a_column_is_expected) {
     bent->add_map(block);
     try {  // a vector may well be one block; then it must run
       const Model model = build_model(bent, {});
-      const auto executor = make_cpu_executor(model.plan, {1, "scalar", {}, {}});
+      const auto executor = make_cpu_executor(model.plan, {.n_thread = 1, .isa = "scalar"});
       const int32_t token = 31;
       const Segment segment{executor->new_slot(), 1};
       executor->run({{&token, 1}, {&segment, 1}, {}}, {});

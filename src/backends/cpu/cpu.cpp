@@ -29,12 +29,8 @@ class CpuExecutor final : public Executor {
     pack(options);
     for (const size_t width : plan_->value_width) stride_.push_back(round_up(width, kLanes));
     values_.resize(stride_.size());
-    size_t widest = 0;
-    for (const Op& op : plan_->body) widest = std::max(widest, widest_panel(op));
-    for (const Op& op : plan_->head) widest = std::max(widest, widest_panel(op));
     for (size_t i = 0; i < pool_.size(); ++i)
-      scratch_.emplace_back((kMaxRows * kChunkPanels * kLanes + kLanes * 256 + widest * kLanes) *
-                            sizeof(float));
+      scratch_.emplace_back(kMaxRows * kChunkPanels * kLanes * sizeof(float));
   }
 
   const Plan& plan() const override { return *plan_; }
@@ -81,14 +77,6 @@ class CpuExecutor final : public Executor {
     float* state;
   };
 
-  static size_t widest_panel(const Op& op) {
-    size_t widest = 0;
-    if (const auto* linear = std::get_if<LinearOp>(&op))
-      for (const LinearPart& part : linear->parts)
-        if (info(part.weight.dtype).block_values > 1) widest = std::max(widest, part.weight.cols);
-    return widest;
-  }
-
   void pack(const CpuOptions& options) {
     const FlushSubnormals flush;
     size_t total = 1, done = 0;
@@ -96,13 +84,16 @@ class CpuExecutor final : public Executor {
       for (const Op& op : *ops)
         if (const auto* linear = std::get_if<LinearOp>(&op))
           for (const LinearPart& part : linear->parts) total += part.weight.bytes.size();
-    const auto packed = [&](const Matrix& matrix, bool in_map) {
+    const auto packed = [&](const Matrix& matrix) {
       done += matrix.bytes.size();
-      if (!in_map && options.drop) options.drop(matrix.bytes);
+      if (options.drop) options.drop(matrix.bytes);
       if (options.progress) options.progress(static_cast<float>(done) / static_cast<float>(total));
     };
-    body_ = pack_ops(plan_->body, pool_, packed);
-    head_ = pack_ops(plan_->head, pool_, packed);
+    const Activations activations = options.activations == 0   ? Activations::kByWeights
+                                    : options.activations == 8 ? Activations::k8
+                                                               : Activations::k16;
+    body_ = pack_ops(plan_->body, pool_, activations, packed);
+    head_ = pack_ops(plan_->head, pool_, activations, packed);
   }
 
   float* state(Slot slot) { return slots_.at(slot).as<float>(); }
@@ -135,8 +126,38 @@ class CpuExecutor final : public Executor {
       values_[v] = AlignedBuffer((needed * stride_[v] + kLanes) * sizeof(float));
     }
     hidden_ = AlignedBuffer(rows * round_up(plan_->n_embd, kLanes) * sizeof(float));
+    size_t largest = 0;
+    for (const auto* ops : {&body_, &head_})
+      for (const PackedOp& op : *ops)
+        if (const auto* linear = std::get_if<PackedLinear>(&op)) {
+          size_t bytes = 0;
+          for (const PackedLinear::Input& input : linear->inputs) bytes += quantized_bytes(input, rows);
+          largest = std::max(largest, bytes);
+        }
+    quantized_ = AlignedBuffer(largest);
     capacity_ = rows;
   }
+
+  // Where the quantized rows of an input lie in quantized_: blocks, then scales, then sums.
+  struct Quantized {
+    uint8_t* blocks;
+    float* scale;
+    int32_t* sum;
+  };
+  size_t quantized_bytes(const PackedLinear::Input& input, size_t rows) const {
+    const size_t n_block = rows * input.cols / 32;
+    return round_up(n_block * (table_.act_bytes[input.wide] + sizeof(float) + 2 * sizeof(int32_t)), 64);
+  }
+  Quantized quantized(const PackedLinear& op, size_t which) const {
+    std::byte* at = quantized_.data();
+    for (size_t i = 0; i < which; ++i) at += quantized_bytes(op.inputs[i], rows_);
+    const PackedLinear::Input& input = op.inputs[which];
+    const size_t n_block = rows_ * input.cols / 32;
+    auto* blocks = reinterpret_cast<uint8_t*>(at);
+    auto* scale = reinterpret_cast<float*>(at + n_block * table_.act_bytes[input.wide]);
+    return {blocks, scale, reinterpret_cast<int32_t*>(scale + n_block)};
+  }
+  void quantize_inputs(const PackedLinear& op);
 
   float* row(Value value, size_t t) { return values_[value].as<float>() + t * stride_[value]; }
   const float* row_or_null(const std::optional<Value>& value, size_t offset) {
@@ -181,7 +202,7 @@ class CpuExecutor final : public Executor {
   void run(const PackedWkv7& op);
   void run(const PackedDeepEmbed& op);
   void run(const PackedScale& op);
-  void run_linear_chunk(const PackedLinear& op, const PackedLinear::Chunk& chunk, float* scratch);
+  void run_linear_chunk(const PackedLinear& op, const PackedLinear::Chunk& chunk, float* y);
   HeadArgs head_args(const Part& part, size_t head, size_t size, Value r, Value k, Value v,
                      std::optional<Value> gate, Value out, StateId state);
 
@@ -193,6 +214,7 @@ class CpuExecutor final : public Executor {
   std::vector<size_t> stride_;         // of each value, whole 16s
   std::vector<AlignedBuffer> values_;  // [capacity_, stride]
   AlignedBuffer hidden_;               // [capacity_, n_embd]: the norm's output before token shift
+  AlignedBuffer quantized_;            // activations of the op in work, for block types
   std::vector<AlignedBuffer> scratch_; // one a thread
   size_t capacity_ = 0;
   std::mutex mutex_;
@@ -296,35 +318,51 @@ void CpuExecutor::run(const PackedShiftMix& op) {
     std::copy_n(hidden + (part.first + part.n_row - 1) * stride, n, part.state + offset);
 }
 
+void CpuExecutor::quantize_inputs(const PackedLinear& op) {
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const PackedLinear::Input& input = op.inputs[i];
+    const Quantized out = quantized(op, i);
+    const size_t n_block = input.cols / 32;
+    each_row([&](size_t t) {
+      table_.quantize({row(input.value, t) + input.offset, input.cols, input.wide,
+                       out.blocks + t * n_block * table_.act_bytes[input.wide], out.scale + t * n_block,
+                       out.sum + 2 * t * n_block});
+    });
+  }
+}
+
 void CpuExecutor::run(const PackedLinear& op) {
+  quantize_inputs(op);
   pool_.run(op.chunks.size(), [&](size_t chunk, size_t thread) {
     run_linear_chunk(op, op.chunks[chunk], scratch_[thread].as<float>());
   });
 }
 
-void CpuExecutor::run_linear_chunk(const PackedLinear& op, const PackedLinear::Chunk& chunk,
-                                   float* scratch) {
+void CpuExecutor::run_linear_chunk(const PackedLinear& op, const PackedLinear::Chunk& chunk, float* y) {
   const PackedLinear::Part& packed = op.parts[chunk.part];
   const LinearPart& part = *packed.part;
   const PackedMatrix& weight = packed.weight;
   const size_t y_stride = chunk.count * kLanes, column = chunk.first * kLanes;
-  float* y = scratch;
-  LinearArgs args{weight.pack(), weight.panels(), weight.panel_bytes(), weight.cols(), chunk.first,
-                  chunk.count, row(part.in, 0) + part.in_offset, stride_[part.in], rows_, y, y_stride};
-  if (weight.is_packed()) {
-    table_.linear(args);
-  } else {
-    float* decode = scratch + kMaxRows * kChunkPanels * kLanes;
-    float* panel = decode + kLanes * 256;
-    for (size_t p = 0; p < chunk.count; ++p) {
-      weight.unpack(chunk.first + p, panel, decode);
-      args.panels = reinterpret_cast<const uint8_t*>(panel);
-      args.first = 0;
-      args.count = 1;
-      args.y = y + p * kLanes;
-      table_.linear(args);
-    }
+  LinearArgs args{};
+  args.pack = weight.pack();
+  args.panels = weight.panels();
+  args.panel_bytes = weight.panel_bytes();
+  args.k = weight.cols();
+  args.first = chunk.first;
+  args.count = chunk.count;
+  args.x = row(part.in, 0) + part.in_offset;
+  args.x_stride = stride_[part.in];
+  args.rows = rows_;
+  args.y = y;
+  args.y_stride = y_stride;
+  if (weight.takes_blocks()) {
+    const Quantized in = quantized(op, packed.blocks);
+    args.wide = op.inputs[packed.blocks].wide;
+    args.blocks = in.blocks;
+    args.scale = in.scale;
+    args.sum = in.sum;
   }
+  table_.linear(args);
   table_.epilogue({static_cast<ActKind>(part.act),
                    part.add,
                    rows_,

@@ -11,11 +11,12 @@
 namespace rwkv {
 
 struct CpuOptions {
-  size_t n_thread = 0;  // 0: default_thread_count()
-  std::string isa;      // "scalar", "avx2", "avx512", "neon"; empty: RWKV_CPU, else the best
+  size_t n_thread = 0;       // 0: default_thread_count()
+  unsigned activations = 0;  // bits of quantized activations: 8, 16, or 0: by the weights
+  std::string isa = {};      // "scalar", "avx2", "avx512", "neon"; empty: RWKV_CPU, else the best
   // Called with a matrix's bytes in the map once they are packed and not needed any more.
-  std::function<void(std::span<const std::byte>)> drop;
-  std::function<void(float)> progress;  // 0 to 1 while packing; may throw to stop
+  std::function<void(std::span<const std::byte>)> drop = {};
+  std::function<void(float)> progress = {};  // 0 to 1 while packing; may throw to stop
 };
 
 // Packs the plan's weights. Errors: kArgument (instruction set), kMemory.

@@ -15,6 +15,8 @@ enum class Pack : uint8_t {
   kF32,   // [k][16] f32
   kF16,   // [k][16] f16
   kBF16,  // [k / 2][16][2] bf16: pairs of neighbouring k; k padded to even with 0
+  // Blocks, in units of 32 or 256 k: kernels/quant_formats.inl.h has the layouts.
+  kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kIQ4_XS,
 };
 
 // y[row][16 * (panel - first)] = sum over k of panel * x[row], one chain of fused multiply-adds in rising k.
@@ -23,10 +25,25 @@ struct LinearArgs {
   const uint8_t* panels;      // panel p at p * panel_bytes
   size_t panel_bytes, k;
   size_t first, count;        // panels of this call
-  const float* x;             // [rows], stride x_stride
+  const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;
   float* y;                   // [rows], stride y_stride
   size_t y_stride;
+  // Only for blocks: what `quantize` made of x, rows one after another; k is a multiple of 32.
+  bool wide;                  // 16 bits
+  const uint8_t* blocks;      // [rows][k / 32][act_bytes]
+  const float* scale;         // [rows][k / 32]
+  const int32_t* sum;         // [rows][k / 16]: sums of 16 values
+};
+
+// One row of k activations in blocks of 32: value = scale * integer.
+struct QuantizeArgs {
+  const float* x;
+  size_t k;
+  bool wide;
+  uint8_t* blocks;
+  float* scale;
+  int32_t* sum;
 };
 
 enum class ActKind : uint8_t { kNone, kTanh, kSigmoid, kSilu, kRelu2, kDecay6, kDecay7 };  // plan's Act
@@ -98,7 +115,9 @@ struct Wkv7Args {
 struct KernelTable {
   const char* name;
   uint32_t needs;  // CpuBits
+  size_t act_bytes[2];  // of a quantized block of activations: 8 bits, 16 bits
   void (*linear)(const LinearArgs&);
+  void (*quantize)(const QuantizeArgs&);
   void (*epilogue)(const EpilogueArgs&);
   void (*norm)(const NormArgs&);
   void (*mix)(const MixArgs&);

@@ -6,36 +6,43 @@
 namespace rwkv::cpu {
 namespace {
 
-constexpr size_t kUnpackCols = 256;  // whole blocks of every type
-
 size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool) : matrix_(matrix) {
-  switch (matrix.dtype) {
-    case DType::kF32:
-    case DType::kF64:
-      pack_ = Pack::kF32;
-      panel_bytes_ = matrix.cols * kLanes * sizeof(float);
-      break;
-    case DType::kF16:
-      pack_ = Pack::kF16;
-      panel_bytes_ = matrix.cols * kLanes * sizeof(uint16_t);
-      break;
-    case DType::kBF16:
-      pack_ = Pack::kBF16;
-      panel_bytes_ = round_up(matrix.cols, 2) * kLanes * sizeof(uint16_t);
-      break;
-    default:
-      panel_bytes_ = matrix.cols * kLanes * sizeof(float);  // of a decoded panel
-      return;
+PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool)
+    : matrix_(matrix), packer_(find_packer(matrix.dtype)) {
+  if (packer_) {
+    pack_ = packer_->pack;
+    panel_bytes_ = matrix.cols / packer_->unit * packer_->unit_bytes;
+  } else if (matrix.dtype == DType::kF16 || matrix.dtype == DType::kBF16) {
+    pack_ = matrix.dtype == DType::kF16 ? Pack::kF16 : Pack::kBF16;
+    panel_bytes_ = round_up(matrix.cols, 2) * kLanes * sizeof(uint16_t);
+  } else {
+    panel_bytes_ = matrix.cols * kLanes * sizeof(float);
   }
+  // A tile prefetches past its panels; the last panel's need not be backed.
   packed_ = AlignedBuffer(n_panel() * panel_bytes_);
-  pool.run(n_panel(), [&](size_t panel, size_t) { pack_panel(panel); });
+  pool.run(n_panel(), [&](size_t panel, size_t) {
+    if (packer_) pack_blocks(panel);
+    else pack_floats(panel);
+  });
 }
 
-void PackedMatrix::pack_panel(size_t panel) {
+void PackedMatrix::pack_blocks(size_t panel) {
+  const size_t first = panel * kLanes, row_bytes = bytes_of(matrix_.dtype, matrix_.cols);
+  const std::byte* rows[kLanes];
+  for (size_t lane = 0; lane < kLanes; ++lane)
+    rows[lane] = first + lane < matrix_.rows ? matrix_.bytes.data() + (first + lane) * row_bytes : nullptr;
+  std::byte* out = packed_.data() + panel * panel_bytes_;
+  for (size_t k = 0; k < matrix_.cols; k += packer_->unit, out += packer_->unit_bytes) {
+    packer_->pack_unit(rows, out);
+    for (const std::byte*& row : rows)
+      if (row) row += bytes_of(matrix_.dtype, packer_->unit);
+  }
+}
+
+void PackedMatrix::pack_floats(size_t panel) {
   const size_t first = panel * kLanes, cols = matrix_.cols;
   const size_t count = std::min(kLanes, matrix_.rows - first);
   std::byte* out = packed_.data() + panel * panel_bytes_;
@@ -56,22 +63,6 @@ void PackedMatrix::pack_panel(size_t panel) {
         std::memcpy(out + ((k / 2 * kLanes + lane) * 2 + k % 2) * 2, value, 2);
       }
     }
-  }
-}
-
-void PackedMatrix::unpack(size_t panel, float* out, float* scratch) const {
-  const DTypeInfo& type = info(matrix_.dtype);
-  const size_t first = panel * kLanes, count = std::min(kLanes, matrix_.rows - first);
-  const size_t row_bytes = bytes_of(matrix_.dtype, matrix_.cols);
-  std::fill(scratch + count * kUnpackCols, scratch + kLanes * kUnpackCols, 0.0f);
-  for (size_t k = 0; k < matrix_.cols; k += kUnpackCols) {
-    const size_t n = std::min(kUnpackCols, matrix_.cols - k);
-    for (size_t lane = 0; lane < count; ++lane)
-      type.decode(matrix_.bytes.data() + (first + lane) * row_bytes + bytes_of(matrix_.dtype, k),
-                  n / type.block_values, scratch + lane * kUnpackCols);
-    for (size_t i = 0; i < n; ++i)
-      for (size_t lane = 0; lane < kLanes; ++lane)
-        out[(k + i) * kLanes + lane] = scratch[lane * kUnpackCols + i];
   }
 }
 

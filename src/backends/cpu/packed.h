@@ -2,14 +2,15 @@
 #pragma once
 
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/packed_blocks.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "plan/plan.h"
 
 namespace rwkv::cpu {
 
-// A matrix cut into panels of 16 outputs; rows past the end are zeros. F32, F16, BF16 (and F64, as F32)
-// are packed once; block types stay as the file has them and are decoded a panel at a time.
+// A matrix cut into panels of 16 outputs; rows past the end are zeros. F32, F16 and BF16 keep their values
+// (F64 becomes F32), block types their quants and scales.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
@@ -17,17 +18,19 @@ class PackedMatrix {
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
   size_t cols() const { return matrix_.cols; }
-  bool is_packed() const { return packed_.size() > 0; }
   Pack pack() const { return pack_; }
   size_t panel_bytes() const { return panel_bytes_; }
   const uint8_t* panels() const { return packed_.as<uint8_t>(); }
-  // Decodes panel `panel` of a matrix that is not packed: out [cols][16] f32, scratch [16 * 256] floats.
-  void unpack(size_t panel, float* out, float* scratch) const;
-  size_t bytes() const { return is_packed() ? packed_.size() : matrix_.bytes.size(); }
+  // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
+  bool takes_blocks() const { return packer_ != nullptr; }
+  bool prefers_wide() const { return packer_ && packer_->wide; }
+  size_t bytes() const { return packed_.size(); }
 
  private:
-  void pack_panel(size_t panel);
+  void pack_floats(size_t panel);
+  void pack_blocks(size_t panel);
   Matrix matrix_;
+  const BlockPacker* packer_ = nullptr;
   Pack pack_ = Pack::kF32;
   size_t panel_bytes_ = 0;
   AlignedBuffer packed_;

@@ -5,34 +5,54 @@
 namespace rwkv::cpu {
 namespace {
 
-using Done = std::function<void(const Matrix&, bool)>;
+struct Packer {
+  ThreadPool& pool;
+  Activations activations;
+  const std::function<void(const Matrix&)>& done;
+};
 
-PackedOp pack(const EmbedOp& op, ThreadPool&, const Done&) {
+// The input of `part` among those that are quantized for `op`; parts with the same one share it.
+size_t quantized_input(PackedLinear& op, const LinearPart& part, bool wide) {
+  for (size_t i = 0; i < op.inputs.size(); ++i)
+    if (op.inputs[i].value == part.in && op.inputs[i].offset == part.in_offset &&
+        op.inputs[i].cols == part.weight.cols && op.inputs[i].wide == wide)
+      return i;
+  op.inputs.push_back({part.in, part.in_offset, part.weight.cols, wide});
+  return op.inputs.size() - 1;
+}
+
+PackedOp pack(const EmbedOp& op, const Packer&) {
   PackedEmbed out{&op, {}};
   if (op.norm) out.norm.emplace(*op.norm);
   return out;
 }
-PackedOp pack(const NormOp& op, ThreadPool&, const Done&) {
+PackedOp pack(const NormOp& op, const Packer&) {
   return PackedNormOp{&op, PackedNorm(op.norm)};
 }
-PackedOp pack(const NormShiftMixOp& op, ThreadPool&, const Done&) {
+PackedOp pack(const NormShiftMixOp& op, const Packer&) {
   PackedShiftMix out{&op, PackedNorm(op.norm), {}};
   for (const Vector& mix : op.mix) out.mix.emplace_back(mix);
   return out;
 }
-PackedOp pack(const LinearOp& op, ThreadPool& pool, const Done& done) {
+PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   for (const LinearPart& part : op.parts) {
-    out.parts.push_back({&part, PackedMatrix(part.weight, pool), PackedVector(part.bias)});
+    out.parts.push_back({&part, PackedMatrix(part.weight, packer.pool), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
+    if (weight.takes_blocks()) {
+      const bool wide = packer.activations == Activations::kByWeights
+                            ? weight.prefers_wide()
+                            : packer.activations == Activations::k16;
+      out.parts.back().blocks = quantized_input(out, part, wide);
+    }
     for (size_t first = 0; first < weight.n_panel(); first += kChunkPanels)
       out.chunks.push_back(
           {out.parts.size() - 1, first, std::min(kChunkPanels, weight.n_panel() - first)});
-    done(part.weight, !weight.is_packed());
+    packer.done(part.weight);
   }
   return out;
 }
-PackedOp pack(const Wkv4Op& op, ThreadPool&, const Done&) {
+PackedOp pack(const Wkv4Op& op, const Packer&) {
   return PackedWkv4{&op, PackedVector(op.decay), PackedVector(op.first)};
 }
 // The norm's vectors, or two absent ones.
@@ -40,26 +60,28 @@ std::pair<PackedVector, PackedVector> pack_norm(const std::optional<HeadNorm>& n
   if (!norm) return {};
   return {PackedVector(norm->weight), PackedVector(norm->bias)};
 }
-PackedOp pack(const Wkv6Op& op, ThreadPool&, const Done&) {
+PackedOp pack(const Wkv6Op& op, const Packer&) {
   auto [weight, bias] = pack_norm(op.norm);
   return PackedWkv6{&op, PackedVector(op.decay), PackedVector(op.u), std::move(weight),
                     std::move(bias)};
 }
-PackedOp pack(const Wkv7Op& op, ThreadPool&, const Done&) {
+PackedOp pack(const Wkv7Op& op, const Packer&) {
   auto [weight, bias] = pack_norm(op.norm);
   return PackedWkv7{&op, PackedVector(op.k_k), PackedVector(op.k_a), PackedVector(op.r_k),
                     std::move(weight), std::move(bias)};
 }
-PackedOp pack(const DeepEmbedOp& op, ThreadPool&, const Done&) { return PackedDeepEmbed{&op}; }
-PackedOp pack(const ScaleOp& op, ThreadPool&, const Done&) { return PackedScale{&op}; }
+PackedOp pack(const DeepEmbedOp& op, const Packer&) { return PackedDeepEmbed{&op}; }
+PackedOp pack(const ScaleOp& op, const Packer&) { return PackedScale{&op}; }
 
 }  // namespace
 
-std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, const Done& packed) {
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Activations activations,
+                               const std::function<void(const Matrix&)>& packed) {
+  const Packer packer{pool, activations, packed};
   std::vector<PackedOp> out;
   out.reserve(ops.size());
   for (const Op& op : ops)
-    out.push_back(std::visit([&](const auto& o) { return pack(o, pool, packed); }, op));
+    out.push_back(std::visit([&](const auto& o) { return pack(o, packer); }, op));
   return out;
 }
 

@@ -40,11 +40,18 @@ struct PackedLinear {
     const LinearPart* part;
     PackedMatrix weight;
     PackedVector bias;
+    size_t blocks = 0;  // which of `inputs`, for block types
+  };
+  struct Input {  // a value that some parts want quantized
+    Value value;
+    size_t offset, cols;
+    bool wide;
   };
   struct Chunk {  // a piece of work: some neighbouring panels of a part
     size_t part, first, count;
   };
   std::vector<Part> parts;
+  std::vector<Input> inputs;
   std::vector<Chunk> chunks;
 };
 struct PackedWkv4 {
@@ -70,8 +77,11 @@ using PackedOp = std::variant<PackedEmbed, PackedNormOp, PackedShiftMix, PackedL
 
 constexpr size_t kChunkPanels = 4;  // as many as a decode tile walks at once
 
-// `packed` is called after each matrix with its source bytes.
-std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool,
-                               const std::function<void(const Matrix&, bool in_map)>& packed);
+// Bits of quantized activations.
+enum class Activations : uint8_t { kByWeights, k8, k16 };
+
+// `packed` is called after each matrix, whose bytes in the map are then not needed any more.
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Activations activations,
+                               const std::function<void(const Matrix&)>& packed);
 
 }  // namespace rwkv::cpu

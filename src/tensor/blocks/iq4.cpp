@@ -17,6 +17,11 @@ void levels(const Byte* nibbles, float scale, float* out) noexcept {
 
 }  // namespace
 
+int iq4_xs_scale(const Byte* block, unsigned j) noexcept {
+  const unsigned low = u8(block + 4 + j / 2) >> 4 * (j % 2) & 15;
+  return static_cast<int>(low | (load<uint16_t>(block + 2) >> 2 * j & 3u) << 4) - 32;
+}
+
 void decode_iq4_nl(const Byte* in, size_t n_block, float* out) noexcept {
   for (; n_block > 0; --n_block, in += 18, out += 32) levels(in + 2, half(in), out);
 }
@@ -24,12 +29,8 @@ void decode_iq4_nl(const Byte* in, size_t n_block, float* out) noexcept {
 void decode_iq4_xs(const Byte* in, size_t n_block, float* out) noexcept {
   for (; n_block > 0; --n_block, in += 136, out += 256) {
     const float d = half(in);
-    const unsigned high = load<uint16_t>(in + 2);
-    for (unsigned j = 0; j < 8; ++j) {
-      const unsigned low = u8(in + 4 + j / 2) >> 4 * (j % 2) & 15;
-      const int scale = static_cast<int>(low | (high >> 2 * j & 3) << 4) - 32;
-      levels(in + 8 + 16 * j, d * static_cast<float>(scale), out + 32 * j);
-    }
+    for (unsigned j = 0; j < 8; ++j)
+      levels(in + 8 + 16 * j, d * static_cast<float>(iq4_xs_scale(in, j)), out + 32 * j);
   }
 }
 

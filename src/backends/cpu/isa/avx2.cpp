@@ -14,13 +14,28 @@ namespace avx2 {
 #include "backends/cpu/kernels/math.inl.h"
 
 #include "backends/cpu/kernels/linear.inl.h"
+#include "backends/cpu/kernels/quant_formats.inl.h"
+
+#include "backends/cpu/kernels/linear_quant.inl.h"
+
+#include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace avx2
 
 constinit const KernelTable kAvx2Table = {
-    "avx2",      kCpuAvx2 | kCpuFma | kCpuF16c, avx2::linear, avx2::epilogue, avx2::norm,
-    avx2::mix, avx2::wkv4,                     avx2::wkv6,   avx2::wkv7};
+    .name = "avx2",
+    .needs = kCpuAvx2 | kCpuFma | kCpuF16c,
+    .act_bytes = {avx2::act_bytes(false), avx2::act_bytes(true)},
+    .linear = avx2::linear,
+    .quantize = avx2::quantize,
+    .epilogue = avx2::epilogue,
+    .norm = avx2::norm,
+    .mix = avx2::mix,
+    .wkv4 = avx2::wkv4,
+    .wkv6 = avx2::wkv6,
+    .wkv7 = avx2::wkv7,
+};
 
 }  // namespace rwkv::cpu

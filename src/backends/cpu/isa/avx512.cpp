@@ -1,4 +1,4 @@
-// The only unit built with AVX-512 flags. It holds no other code.
+// The only unit built with AVX-512 and VNNI flags. It holds no other code.
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
@@ -14,13 +14,28 @@ namespace avx512 {
 #include "backends/cpu/kernels/math.inl.h"
 
 #include "backends/cpu/kernels/linear.inl.h"
+#include "backends/cpu/kernels/quant_formats.inl.h"
+
+#include "backends/cpu/kernels/linear_quant.inl.h"
+
+#include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace avx512
 
 constinit const KernelTable kAvx512Table = {
-    "avx512",      kCpuAvx512 | kCpuAvx2 | kCpuFma | kCpuF16c, avx512::linear, avx512::epilogue, avx512::norm,
-    avx512::mix, avx512::wkv4,                     avx512::wkv6,   avx512::wkv7};
+    .name = "avx512",
+    .needs = kCpuAvx512 | kCpuAvx512Vnni | kCpuAvx2 | kCpuFma | kCpuF16c,
+    .act_bytes = {avx512::act_bytes(false), avx512::act_bytes(true)},
+    .linear = avx512::linear,
+    .quantize = avx512::quantize,
+    .epilogue = avx512::epilogue,
+    .norm = avx512::norm,
+    .mix = avx512::mix,
+    .wkv4 = avx512::wkv4,
+    .wkv6 = avx512::wkv6,
+    .wkv7 = avx512::wkv7,
+};
 
 }  // namespace rwkv::cpu

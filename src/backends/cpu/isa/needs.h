@@ -9,6 +9,7 @@ constexpr uint32_t kCpuAvx2 = 1u << 0;
 constexpr uint32_t kCpuFma = 1u << 1;
 constexpr uint32_t kCpuF16c = 1u << 2;
 constexpr uint32_t kCpuAvx512 = 1u << 3;
+constexpr uint32_t kCpuAvx512Vnni = 1u << 4;
 constexpr uint32_t kCpuNeon = 1u << 5;
 
 }  // namespace rwkv::cpu

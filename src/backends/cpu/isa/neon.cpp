@@ -14,13 +14,28 @@ namespace neon {
 #include "backends/cpu/kernels/math.inl.h"
 
 #include "backends/cpu/kernels/linear.inl.h"
+#include "backends/cpu/kernels/quant_formats.inl.h"
+
+#include "backends/cpu/kernels/linear_quant.inl.h"
+
+#include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace neon
 
 constinit const KernelTable kNeonTable = {
-    "neon",      kCpuNeon, neon::linear, neon::epilogue, neon::norm,
-    neon::mix, neon::wkv4,                     neon::wkv6,   neon::wkv7};
+    .name = "neon",
+    .needs = kCpuNeon,
+    .act_bytes = {neon::act_bytes(false), neon::act_bytes(true)},
+    .linear = neon::linear,
+    .quantize = neon::quantize,
+    .epilogue = neon::epilogue,
+    .norm = neon::norm,
+    .mix = neon::mix,
+    .wkv4 = neon::wkv4,
+    .wkv6 = neon::wkv6,
+    .wkv7 = neon::wkv7,
+};
 
 }  // namespace rwkv::cpu

@@ -1,4 +1,4 @@
-// The scalar kernels: no special instruction, but a fused multiply-add (std's fmaf) is part of the arithmetic.
+// The scalar kernels: no special instruction, but a fused multiply-add (fmaf) is part of the arithmetic.
 #include <math.h>
 #include <string.h>
 
@@ -13,13 +13,28 @@ namespace scalar {
 #include "backends/cpu/kernels/math.inl.h"
 
 #include "backends/cpu/kernels/linear.inl.h"
+#include "backends/cpu/kernels/quant_formats.inl.h"
+
+#include "backends/cpu/kernels/linear_quant.inl.h"
+
+#include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace scalar
 
 constinit const KernelTable kScalarTable = {
-    "scalar",      0, scalar::linear, scalar::epilogue, scalar::norm,
-    scalar::mix, scalar::wkv4,                     scalar::wkv6,   scalar::wkv7};
+    .name = "scalar",
+    .needs = 0,
+    .act_bytes = {scalar::act_bytes(false), scalar::act_bytes(true)},
+    .linear = scalar::linear,
+    .quantize = scalar::quantize,
+    .epilogue = scalar::epilogue,
+    .norm = scalar::norm,
+    .mix = scalar::mix,
+    .wkv4 = scalar::wkv4,
+    .wkv6 = scalar::wkv6,
+    .wkv7 = scalar::wkv7,
+};
 
 }  // namespace rwkv::cpu

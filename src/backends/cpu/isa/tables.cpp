@@ -13,6 +13,7 @@ static_assert(static_cast<uint32_t>(rwkv::kCpuAvx2) == cpu::kCpuAvx2 &&
               static_cast<uint32_t>(rwkv::kCpuFma) == cpu::kCpuFma &&
               static_cast<uint32_t>(rwkv::kCpuF16c) == cpu::kCpuF16c &&
               static_cast<uint32_t>(rwkv::kCpuAvx512) == cpu::kCpuAvx512 &&
+              static_cast<uint32_t>(rwkv::kCpuAvx512Vnni) == cpu::kCpuAvx512Vnni &&
               static_cast<uint32_t>(rwkv::kCpuNeon) == cpu::kCpuNeon);
 
 std::span<const KernelTable* const> compiled_tables() {

@@ -76,14 +76,6 @@ inline void linear_rows(const LinearArgs& a) {
   for (; row < a.rows; ++row) linear_tokens<W, 1>(a, row);
 }
 
-inline void linear(const LinearArgs& a) {
-  switch (a.pack) {
-    case Pack::kF32: linear_rows<WeightsF32>(a); break;
-    case Pack::kF16: linear_rows<WeightsF16>(a); break;
-    case Pack::kBF16: linear_rows<WeightsBF16>(a); break;
-  }
-}
-
 inline void epilogue(const EpilogueArgs& a) {
   for (size_t row = 0; row < a.rows; ++row)
     for (size_t i = 0; i < a.n; i += kLanes) {

@@ -67,3 +67,81 @@ inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
   odd = {_mm256_castsi256_ps(_mm256_and_si256(a, top)), _mm256_castsi256_ps(_mm256_and_si256(b, top))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
+// ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
+struct IVec {
+  __m256i lo, hi;
+};
+struct WVec {
+  __m256i lo, hi;
+};
+// Activations of a block of 32 as i16, four k a step in the order 0 2 1 3: the even and the odd bytes of the
+// weights are widened each, and vpmaddwd is exact where vpmaddubsw would saturate.
+constexpr size_t act_planes(bool) { return 1; }
+constexpr size_t act_bytes(bool) { return 64; }
+constexpr size_t kActStep = 8;
+constexpr size_t kActPlane = 0;
+inline void store_act(uint8_t* out, const int32_t* a, bool) {
+  for (size_t j = 0; j < 8; ++j) {
+    const int16_t four[4] = {static_cast<int16_t>(a[4 * j]), static_cast<int16_t>(a[4 * j + 2]),
+                             static_cast<int16_t>(a[4 * j + 1]), static_cast<int16_t>(a[4 * j + 3])};
+    __builtin_memcpy(out + 8 * j, four, 8);
+  }
+}
+
+inline IVec iset1(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline IVec operator+(IVec a, IVec b) {
+  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
+}
+inline IVec times256(IVec a) { return {_mm256_slli_epi32(a.lo, 8), _mm256_slli_epi32(a.hi, 8)}; }
+inline Vec to_float(IVec a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+inline void store_i32(int32_t* p, Vec x) {  // rounded
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_cvtps_epi32(x.lo));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), _mm256_cvtps_epi32(x.hi));
+}
+inline Vec load_u8(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+inline Vec load_i8(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+inline WVec load_w(const uint8_t* p) {
+  const auto* q = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
+}
+inline WVec operator|(WVec a, WVec b) {
+  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+}
+inline WVec mask(WVec a, uint8_t bits) {
+  const __m256i m = _mm256_set1_epi8(static_cast<char>(bits));
+  return {_mm256_and_si256(a.lo, m), _mm256_and_si256(a.hi, m)};
+}
+// Bits move between neighbouring bytes: mask afterwards.
+inline WVec shift_right(WVec a, unsigned n) {
+  return {_mm256_srli_epi16(a.lo, static_cast<int>(n)), _mm256_srli_epi16(a.hi, static_cast<int>(n))};
+}
+inline WVec shift_left(WVec a, unsigned n) {
+  return {_mm256_slli_epi16(a.lo, static_cast<int>(n)), _mm256_slli_epi16(a.hi, static_cast<int>(n))};
+}
+inline WVec lookup(const uint8_t* table16, WVec index) {
+  const __m256i t =
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table16)));
+  return {_mm256_shuffle_epi8(t, index.lo), _mm256_shuffle_epi8(t, index.hi)};
+}
+// acc + sum of the four products of each lane; `act` as store_act left it.
+inline __m256i dot_half(__m256i acc, __m256i w, __m256i even, __m256i odd) {
+  const __m256i low = _mm256_and_si256(w, _mm256_set1_epi16(0x00ff)), high = _mm256_srli_epi16(w, 8);
+  return _mm256_add_epi32(
+      acc, _mm256_add_epi32(_mm256_madd_epi16(low, even), _mm256_madd_epi16(high, odd)));
+}
+inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  int32_t pairs[2];
+  __builtin_memcpy(pairs, act, 8);
+  const __m256i even = _mm256_set1_epi32(pairs[0]), odd = _mm256_set1_epi32(pairs[1]);
+  return {dot_half(acc.lo, w.lo, even, odd), dot_half(acc.hi, w.hi, even, odd)};
+}
+constexpr size_t kQuantPrefillTokens = 4;

@@ -44,3 +44,54 @@ inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
   odd.v = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
+// ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
+struct IVec {
+  __m512i v;
+};
+struct WVec {
+  __m512i v;
+};
+// Activations of a block of 32: 8 bits as they are, 16 bits as two planes a = 256 * high + low of signed bytes.
+constexpr size_t act_planes(bool wide) { return wide ? 2 : 1; }
+constexpr size_t act_bytes(bool wide) { return wide ? 64 : 32; }
+constexpr size_t kActStep = 4;  // bytes of four k in a plane
+constexpr size_t kActPlane = 32;
+inline void store_act(uint8_t* out, const int32_t* a, bool wide) {
+  for (size_t i = 0; i < 32; ++i) {
+    const int32_t high = wide ? (a[i] + 128) >> 8 : a[i];
+    out[i] = static_cast<uint8_t>(high);
+    if (wide) out[32 + i] = static_cast<uint8_t>(a[i] - 256 * high);
+  }
+}
+
+inline IVec iset1(int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline IVec operator+(IVec a, IVec b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline IVec times256(IVec a) { return {_mm512_slli_epi32(a.v, 8)}; }
+inline Vec to_float(IVec a) { return {_mm512_cvtepi32_ps(a.v)}; }
+inline void store_i32(int32_t* p, Vec x) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(x.v)); }  // rounded
+inline Vec load_u8(const uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+inline Vec load_i8(const uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+inline WVec load_w(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+inline WVec operator|(WVec a, WVec b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline WVec mask(WVec a, uint8_t bits) {
+  return {_mm512_and_si512(a.v, _mm512_set1_epi8(static_cast<char>(bits)))};
+}
+// Bits move between neighbouring bytes: mask afterwards.
+inline WVec shift_right(WVec a, unsigned n) { return {_mm512_srli_epi16(a.v, n)}; }
+inline WVec shift_left(WVec a, unsigned n) { return {_mm512_slli_epi16(a.v, n)}; }
+inline WVec lookup(const uint8_t* table16, WVec index) {
+  const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table16));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index.v)};
+}
+// acc + sum of the four products of each lane; `act` as store_act left it.
+inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  int32_t four;
+  __builtin_memcpy(&four, act, 4);
+  return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(four))};
+}
+constexpr size_t kQuantPrefillTokens = 8;  // 2 panels x 8 tokens: 16 integer sums; the float ones spill to L1

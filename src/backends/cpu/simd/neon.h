@@ -86,3 +86,89 @@ inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
   }
 }
 inline void prefetch(const void* p) { __builtin_prefetch(p); }
+
+// ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
+struct IVec {
+  int32x4_t q[4];
+};
+struct WVec {
+  uint8x16_t q[4];
+};
+// Activations of a block of 32 as i16.
+constexpr size_t act_planes(bool) { return 1; }
+constexpr size_t act_bytes(bool) { return 64; }
+constexpr size_t kActStep = 8;
+constexpr size_t kActPlane = 0;
+inline void store_act(uint8_t* out, const int32_t* a, bool) {
+  for (size_t i = 0; i < 32; ++i) {
+    const int16_t narrow = static_cast<int16_t>(a[i]);
+    memcpy(out + 2 * i, &narrow, 2);
+  }
+}
+
+template <typename T, typename F>
+inline T each_of(F f) {
+  return {{f(0), f(1), f(2), f(3)}};
+}
+inline IVec iset1(int32_t x) {
+  return each_of<IVec>([&](int) { return vdupq_n_s32(x); });
+}
+inline IVec operator+(IVec a, IVec b) {
+  return each_of<IVec>([&](int i) { return vaddq_s32(a.q[i], b.q[i]); });
+}
+inline IVec times256(IVec a) {
+  return each_of<IVec>([&](int i) { return vshlq_n_s32(a.q[i], 8); });
+}
+inline Vec to_float(IVec a) {
+  return each([&](int i) { return vcvtq_f32_s32(a.q[i]); });
+}
+inline void store_i32(int32_t* p, Vec x) {  // rounded
+  for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, vcvtnq_s32_f32(x.q[i]));
+}
+inline Vec load_u8(const uint8_t* p) {
+  float all[16];
+  for (int i = 0; i < 16; ++i) all[i] = static_cast<float>(p[i]);
+  return load(all);
+}
+inline Vec load_i8(const uint8_t* p) {
+  float all[16];
+  for (int i = 0; i < 16; ++i) all[i] = static_cast<float>(static_cast<int8_t>(p[i]));
+  return load(all);
+}
+inline WVec load_w(const uint8_t* p) {
+  return each_of<WVec>([&](int i) { return vld1q_u8(p + 16 * i); });
+}
+inline WVec operator|(WVec a, WVec b) {
+  return each_of<WVec>([&](int i) { return vorrq_u8(a.q[i], b.q[i]); });
+}
+inline WVec mask(WVec a, uint8_t bits) {
+  return each_of<WVec>([&](int i) { return vandq_u8(a.q[i], vdupq_n_u8(bits)); });
+}
+// On other machines bits move between neighbouring bytes: mask afterwards.
+inline WVec shift_right(WVec a, unsigned n) {
+  const int8x16_t by = vdupq_n_s8(static_cast<int8_t>(-static_cast<int>(n)));
+  return each_of<WVec>([&](int i) { return vshlq_u8(a.q[i], by); });
+}
+inline WVec shift_left(WVec a, unsigned n) {
+  const int8x16_t by = vdupq_n_s8(static_cast<int8_t>(n));
+  return each_of<WVec>([&](int i) { return vshlq_u8(a.q[i], by); });
+}
+inline WVec lookup(const uint8_t* table16, WVec index) {
+  const uint8x16_t t = vld1q_u8(table16);
+  return each_of<WVec>([&](int i) { return vqtbl1q_u8(t, index.q[i]); });
+}
+// acc + sum of the four products of each lane; `act` as store_act left it.
+inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  int16_t four[4];
+  memcpy(four, act, 8);
+  const int16x4_t a = vld1_s16(four);
+  for (int i = 0; i < 4; ++i) {
+    const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(w.q[i])));
+    const int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(w.q[i])));
+    const int32x4_t two = vpaddq_s32(vmull_s16(vget_low_s16(low), a), vmull_s16(vget_high_s16(low), a));
+    const int32x4_t more = vpaddq_s32(vmull_s16(vget_low_s16(high), a), vmull_s16(vget_high_s16(high), a));
+    acc.q[i] = vaddq_s32(acc.q[i], vpaddq_s32(two, more));
+  }
+  return acc;
+}
+constexpr size_t kQuantPrefillTokens = 4;

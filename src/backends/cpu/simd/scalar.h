@@ -6,7 +6,7 @@ struct Vec {
 struct Mask {
   bool x[16];
 };
-constexpr size_t kPrefillTokens = 4;
+constexpr size_t kPrefillTokens = 2;
 constexpr size_t kPrefillPanels = 1;
 constexpr size_t kDecodePanels = 1;
 
@@ -40,7 +40,7 @@ inline Vec operator*(Vec a, Vec b) {
 inline Vec operator/(Vec a, Vec b) {
   return each([&](int i) { return a.x[i] / b.x[i]; });
 }
-inline Vec mul_add(Vec a, Vec b, Vec c) {
+[[gnu::noinline]] inline Vec mul_add(Vec a, Vec b, Vec c) {
   return each([&](int i) { return fmaf(a.x[i], b.x[i], c.x[i]); });
 }
 inline Vec max(Vec a, Vec b) {
@@ -103,3 +103,84 @@ inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
   odd = each([&](int i) { return from_bf16(p[2 * i + 1]); });
 }
 inline void prefetch(const void*) {}
+
+// ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
+struct IVec {
+  int32_t x[16];
+};
+struct WVec {
+  uint8_t x[64];
+};
+// Activations of a block of 32 as i16.
+constexpr size_t act_planes(bool) { return 1; }
+constexpr size_t act_bytes(bool) { return 64; }
+constexpr size_t kActStep = 8;
+constexpr size_t kActPlane = 0;
+inline void store_act(uint8_t* out, const int32_t* a, bool) {
+  for (size_t i = 0; i < 32; ++i) {
+    const int16_t narrow = static_cast<int16_t>(a[i]);
+    memcpy(out + 2 * i, &narrow, 2);
+  }
+}
+
+inline IVec iset1(int32_t x) {
+  IVec out;
+  for (int32_t& lane : out.x) lane = x;
+  return out;
+}
+inline IVec operator+(IVec a, IVec b) {
+  for (int i = 0; i < 16; ++i) a.x[i] += b.x[i];
+  return a;
+}
+inline IVec times256(IVec a) {
+  for (int32_t& lane : a.x) lane *= 256;
+  return a;
+}
+inline Vec to_float(IVec a) {
+  return each([&](int i) { return static_cast<float>(a.x[i]); });
+}
+inline void store_i32(int32_t* p, Vec x) {  // rounded
+  for (int i = 0; i < 16; ++i) p[i] = static_cast<int32_t>(nearbyintf(x.x[i]));
+}
+inline Vec load_u8(const uint8_t* p) {
+  return each([&](int i) { return static_cast<float>(p[i]); });
+}
+inline Vec load_i8(const uint8_t* p) {
+  return each([&](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); });
+}
+inline WVec load_w(const uint8_t* p) {
+  WVec out;
+  memcpy(out.x, p, 64);
+  return out;
+}
+[[gnu::noinline]] inline WVec operator|(WVec a, WVec b) {
+  for (int i = 0; i < 64; ++i) a.x[i] = static_cast<uint8_t>(a.x[i] | b.x[i]);
+  return a;
+}
+[[gnu::noinline]] inline WVec mask(WVec a, uint8_t bits) {
+  for (uint8_t& byte : a.x) byte = byte & bits;
+  return a;
+}
+// On other machines bits move between neighbouring bytes: mask afterwards.
+[[gnu::noinline]] inline WVec shift_right(WVec a, unsigned n) {
+  for (uint8_t& byte : a.x) byte = static_cast<uint8_t>(byte >> n);
+  return a;
+}
+[[gnu::noinline]] inline WVec shift_left(WVec a, unsigned n) {
+  for (uint8_t& byte : a.x) byte = static_cast<uint8_t>(byte << n);
+  return a;
+}
+[[gnu::noinline]] inline WVec lookup(const uint8_t* table16, WVec index) {
+  for (uint8_t& byte : index.x) byte = table16[byte & 15];
+  return index;
+}
+// acc + sum of the four products of each lane; `act` as store_act left it.
+// Not inlined: speed is no aim here, and fully unrolled tiles of arrays take minutes to compile.
+[[gnu::noinline]] inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  int16_t a[4];
+  memcpy(a, act, 8);
+  for (int i = 0; i < 16; ++i)
+    acc.x[i] += w.x[4 * i] * a[0] + w.x[4 * i + 1] * a[1] + w.x[4 * i + 2] * a[2] + w.x[4 * i + 3] * a[3];
+  return acc;
+}
+constexpr size_t kQuantPrefillTokens = 2;

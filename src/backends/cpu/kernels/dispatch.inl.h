@@ -1,0 +1,20 @@
+// From a matrix's pack to its kernel.
+inline void linear(const LinearArgs& a) {
+  switch (a.pack) {
+    case Pack::kF32: return linear_rows<WeightsF32>(a);
+    case Pack::kF16: return linear_rows<WeightsF16>(a);
+    case Pack::kBF16: return linear_rows<WeightsBF16>(a);
+    case Pack::kQ4_0: return linear_quant<Q4_0Panel>(a);
+    case Pack::kQ4_1: return linear_quant<Q4_1Panel>(a);
+    case Pack::kQ5_0: return linear_quant<Q5_0Panel>(a);
+    case Pack::kQ5_1: return linear_quant<Q5_1Panel>(a);
+    case Pack::kQ8_0: return linear_quant<Q8_0Panel>(a);
+    case Pack::kQ2_K: return linear_quant<Q2_KPanel>(a);
+    case Pack::kQ3_K: return linear_quant<Q3_KPanel>(a);
+    case Pack::kQ4_K: return linear_quant<Q4_KPanel>(a);
+    case Pack::kQ5_K: return linear_quant<Q5_KPanel>(a);
+    case Pack::kQ6_K: return linear_quant<Q6_KPanel>(a);
+    case Pack::kIQ4_NL: return linear_quant<IQ4_NLPanel>(a);
+    case Pack::kIQ4_XS: return linear_quant<IQ4_XSPanel>(a);
+  }
+}

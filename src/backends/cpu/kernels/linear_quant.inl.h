@@ -1,0 +1,145 @@
+// Block-quantized weights times quantized activations. The value of an output is one chain over blocks in
+// rising k:
+//   acc <- fma(float(sum of byte * a) - kOffset * sum of a as exact integers, round(scale * scale_a), acc)
+//   acc <- fma(-min, scale_a * sum of a, acc)            for types with a minimum
+// Tiles, rows and instruction sets change speed, never bits.
+
+// One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
+inline void quantize(const QuantizeArgs& a) {
+  const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
+  for (size_t b = 0; b < a.k / 32; ++b) {
+    const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
+    float size[16], largest = 0;
+    store(size, max(abs(low), abs(high)));
+    for (size_t i = 0; i < 16; ++i) largest = size[i] > largest ? size[i] : largest;
+    const float inverse = largest > 0 ? limit / largest : 0.0f;
+    int32_t q[32];
+    const Vec top = set1(limit), bottom = set1(-limit), by = set1(inverse);
+    store_i32(q, max(min(low * by, top), bottom));
+    store_i32(q + 16, max(min(high * by, top), bottom));
+    int32_t first = 0, second = 0;
+    for (size_t i = 0; i < 16; ++i) {
+      first += q[i];
+      second += q[i + 16];
+    }
+    store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
+    a.scale[b] = largest / limit;
+    a.sum[2 * b] = first;
+    a.sum[2 * b + 1] = second;
+  }
+}
+
+// Adds the products of a group of block `b`, whose first step of four k is kFirst.
+template <class F, bool kWide, size_t kFirst, size_t P, size_t N>
+inline void quant_steps(const uint8_t* const* w, size_t b, const uint8_t* const* act,
+                        IVec (&sums)[act_planes(kWide)][P][N]) {
+#pragma GCC unroll 8
+  for (size_t step = 0; step < F::kGroup / 4; ++step)
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      const size_t j = kFirst + step;
+      const WVec v = F::vec(w[p], b, j);
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n)
+        for (size_t plane = 0; plane < act_planes(kWide); ++plane)
+          sums[plane][p][n] = dot(sums[plane][p][n], v, act[n] + plane * kActPlane + j * kActStep);
+    }
+}
+
+template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
+inline void quant_group(const uint8_t* const* w, size_t b, const uint8_t* const* act,
+                        const float* scale_a, const int32_t* sum_a, Vec (&acc)[P][N]) {
+  constexpr size_t kPlanes = act_planes(kWide);
+  IVec sums[kPlanes][P][N];
+#pragma GCC unroll 16
+  for (size_t n = 0; n < N; ++n)
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      sums[kPlanes - 1][p][n] = iset1(-F::kOffset * sum_a[n]);
+      if (kPlanes == 2) sums[0][p][n] = iset1(0);
+    }
+  quant_steps<F, kWide, 4 * kHalf>(w, b, act, sums);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    const Vec scale = F::scale(w[p], b, kHalf);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) {
+      IVec total = sums[kPlanes - 1][p][n];
+      if (kPlanes == 2) total = times256(sums[0][p][n]) + total;
+      acc[p][n] = mul_add(to_float(total), scale * set1(scale_a[n]), acc[p][n]);
+    }
+    if (F::kHasMin) {
+      const Vec min = zero() - F::min(w[p], b, kHalf);
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n)
+        acc[p][n] = mul_add(min, set1(scale_a[n] * static_cast<float>(sum_a[n])), acc[p][n]);
+    }
+  }
+}
+
+template <class F, bool kWide, size_t P, size_t N>
+inline void quant_tile(const LinearArgs& a, size_t panel, size_t row) {
+  const size_t n_block = a.k / 32;
+  Vec acc[P][N];
+  const uint8_t* w[P];
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    w[p] = a.panels + (panel + p) * a.panel_bytes;
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
+  }
+  for (size_t block = 0; block < n_block; block += F::kUnit / 32) {
+    for (size_t b = 0; b < F::kUnit / 32; ++b) {
+      const uint8_t* act[N];
+      float scale_a[N];
+      int32_t sum_a[2][N];
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n) {
+        const size_t at = (row + n) * n_block + block + b;
+        act[n] = a.blocks + at * act_bytes(kWide);
+        scale_a[n] = a.scale[at];
+        sum_a[0][n] = a.sum[2 * at];
+        sum_a[1][n] = a.sum[2 * at + 1];
+        if (F::kGroup == 32) sum_a[0][n] += sum_a[1][n];
+      }
+      if (N == 1)
+#pragma GCC unroll 4
+        for (size_t p = 0; p < P; ++p)
+          for (size_t line = 0; line < F::kBytes * 32 / F::kUnit; line += 64)
+            prefetch(w[p] + b * (F::kBytes * 32 / F::kUnit) + line + kPrefetchBytes);
+      quant_group<F, kWide, 0>(w, b, act, scale_a, sum_a[0], acc);
+      if (F::kGroup == 16) quant_group<F, kWide, 1>(w, b, act, scale_a, sum_a[1], acc);
+    }
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) w[p] += F::kBytes;
+  }
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p)
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n)
+      store(a.y + (row + n) * a.y_stride + (panel + p - a.first) * kLanes, acc[p][n]);
+}
+
+template <class F, bool kWide, size_t N>
+inline void quant_tokens(const LinearArgs& a, size_t row) {
+  constexpr size_t kPanels = N == 1 ? kDecodePanels : kPrefillPanels;
+  size_t panel = a.first;
+  for (; panel + kPanels <= a.first + a.count; panel += kPanels)
+    quant_tile<F, kWide, kPanels, N>(a, panel, row);
+  for (; panel < a.first + a.count; ++panel) quant_tile<F, kWide, 1, N>(a, panel, row);
+}
+
+template <class F, bool kWide>
+inline void quant_rows(const LinearArgs& a) {
+  constexpr size_t kTokens = kWide && kQuantPrefillTokens > 4 ? 6 : kQuantPrefillTokens;
+  size_t row = 0;
+  for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
+  for (; row + 2 <= a.rows; row += 2) quant_tokens<F, kWide, 2>(a, row);
+  for (; row < a.rows; ++row) quant_tokens<F, kWide, 1>(a, row);
+}
+
+template <class F>
+inline void linear_quant(const LinearArgs& a) {
+  if (a.wide) quant_rows<F, true>(a);
+  else quant_rows<F, false>(a);
+}
