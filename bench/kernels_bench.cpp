@@ -1,6 +1,6 @@
 // Single kernels, one thread: matrix times one row (bound by memory), times 128 rows (bound by multiply-adds),
-// and the v7 recurrence. `share` compares with a bound measured here: a read-only sweep over as many bytes,
-// or a loop of fused multiply-adds in registers.
+// and the v7 recurrence. Bounds measured beside each: a read-only sweep over as many bytes (sweep_GB/s), and a loop of
+// fused multiply-adds or integer dot products in registers (of_bound).
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -35,22 +35,47 @@ double sweep_bound(const void* data, size_t bytes) {
   return best;
 }
 
-void linear(benchmark::State& state, const KernelTable* table, DType type, size_t rows) {
+void linear(benchmark::State& state, const KernelTable* table, DType type, size_t rows, bool wide) {
   ThreadPool pool(1);
   std::vector<std::byte> bytes(bytes_of(type, kRows * kCols));
   const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, pool);
-  std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * kRows);
-  const cpu::LinearArgs args{weight.pack(), weight.panels(), weight.panel_bytes(), kCols, 0, weight.n_panel(),
-                             x.data(), kCols, rows, y.data(), kRows};
+  const size_t n_block = kCols / 32, act = table->act_bytes[wide];
+  std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * kRows), scale(rows * n_block);
+  std::vector<uint8_t> blocks(rows * n_block * act);
+  std::vector<int32_t> sum(2 * rows * n_block);
+  cpu::LinearArgs args{};
+  args.pack = weight.pack();
+  args.panels = weight.panels();
+  args.panel_bytes = weight.panel_bytes();
+  args.k = kCols;
+  args.count = weight.n_panel();
+  args.x = x.data();
+  args.x_stride = kCols;
+  args.rows = rows;
+  args.y = y.data();
+  args.y_stride = kRows;
+  args.wide = wide;
+  args.blocks = blocks.data();
+  args.scale = scale.data();
+  args.sum = sum.data();
   for (auto _ : state) {
+    if (weight.takes_blocks())
+      for (size_t t = 0; t < rows; ++t)
+        table->quantize({x.data() + t * kCols, kCols, wide, blocks.data() + t * n_block * act,
+                         scale.data() + t * n_block, sum.data() + 2 * t * n_block});
     table->linear(args);
     benchmark::ClobberMemory();
   }
   using benchmark::Counter;
   const double n = static_cast<double>(state.iterations());
+  const double ops = weight.takes_blocks() ? table->dot_loop(1000000) : table->fma_loop(1000000);
+  const auto start = std::chrono::steady_clock::now();
+  benchmark::DoNotOptimize(weight.takes_blocks() ? table->dot_loop(1000000) : table->fma_loop(1000000));
+  const double bound = ops / seconds_since(start);
   state.counters["GB/s"] = Counter(n * static_cast<double>(weight.bytes()) / 1e9, Counter::kIsRate);
-  state.counters["GFLOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * kRows * kCols), Counter::kIsRate);
   state.counters["sweep_GB/s"] = sweep_bound(weight.panels(), weight.bytes()) / 1e9;
+  state.counters["GOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * kRows * kCols), Counter::kIsRate);
+  state.counters["of_bound"] = Counter(2 * n * static_cast<double>(rows * kRows * kCols) / bound, Counter::kIsRate);
 }
 
 void wkv7(benchmark::State& state, const KernelTable* table) {
@@ -71,11 +96,16 @@ void wkv7(benchmark::State& state, const KernelTable* table) {
 const bool registered = [] {
   for (const KernelTable* table : cpu::compiled_tables()) {
     if (!cpu::can_run(*table)) continue;
-    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16})
-      for (const size_t rows : {1, 8, 128}) {
-        const std::string label = std::string("linear/") + table->name + "/" + std::string(name(type)) + "/rows:" +
-                                  std::to_string(rows);
-        benchmark::RegisterBenchmark(label.c_str(), linear, table, type, rows)->Unit(benchmark::kMillisecond);
+    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1,
+                             DType::kQ5_0, DType::kQ5_1, DType::kIQ4_NL, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K,
+                             DType::kQ5_K, DType::kQ6_K, DType::kIQ4_XS})
+      for (const bool wide : {false, true}) {
+        if (wide && info(type).block_values == 1) continue;
+        for (const size_t rows : {1, 8, 128}) {
+          const std::string label = std::string("linear/") + table->name + "/" + std::string(name(type)) +
+                                    (wide ? "/s16" : "") + "/rows:" + std::to_string(rows);
+          benchmark::RegisterBenchmark(label.c_str(), linear, table, type, rows, wide)->Unit(benchmark::kMillisecond);
+        }
       }
     benchmark::RegisterBenchmark((std::string("wkv7/") + table->name).c_str(), wkv7, table);
   }

@@ -91,6 +91,18 @@ RWKV_API size_t rwkv_state_size(const rwkv_model* model); /* floats in one state
  * Valid as long as the model. */
 RWKV_API const char* rwkv_model_json(rwkv_model* model);
 
+/* What the machine could do at best, measured now with the model's threads (about a second), and what one
+ * token asks for: the bound of decoding is bytes_per_s / bytes_per_token, that of reading a long prompt
+ * 1 / (dot_per_token / dot_per_s + fma_per_token / fma_per_s). */
+typedef struct rwkv_bounds {
+  size_t size;
+  double bytes_per_s;                   /* read-only sweep over a buffer of the weights' size */
+  double dot_per_s, fma_per_s;          /* operations per second: integer dot products, f32 */
+  double bytes_per_token;               /* weights as they lie in the file */
+  double dot_per_token, fma_per_token;  /* operations on quantized and on float weights */
+} rwkv_bounds;
+RWKV_API rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds);
+
 /* ------------------------------------------------------------------ text */
 
 /* Writes up to `capacity` ids; *n_token is the number that the text has, so call again when it is larger.

@@ -10,15 +10,25 @@ Hugging Face folder. Shapes, types and ranks are those of the published model of
 width, if there is one. The model is sane (see rwkv_files/random_weights.py) and the same for a seed
 and shape in every format; it knows nothing, of course. rwkv_files/names.py describes the schemes,
 also our own GGUF architectures rwkv4 and rwkv5. Needs numpy.
+
+Block types (q8_0 to iq4_xs; for .gguf, q8_0 and q4_0 to q5_1 also for .bin) are the f16 model,
+quantized where llama-quantize or rwkv.cpp would: norms, mixes and low-rank matrices stay as they
+are, a GGUF's output.weight is q6_k (q8_0 for q8_0). All are rounded to nearest, none is made up:
+q8_0, q4_0, q4_1, q5_0 and q5_1 as ggml rounds them, the K and iq4 types more simply and so with a
+larger error. Rows that are no multiple of 256 get a type of blocks of 32 instead; those that fit
+neither stay f16. The types in the file are printed.
 """
 from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
+from rwkv_files.blocks import BLOCKS
 from rwkv_files.model_file import write_model
 from rwkv_files.names import SCHEMES
+from rwkv_files.quantization import float_type
 from rwkv_files.random_weights import random_tensors
 from rwkv_files.shapes import VERSIONS, Shape
 
@@ -41,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
                    help="v7: w,a,v,g (v7a: ,s); v6: time mix,decay; the first ones are enough")
     p.add_argument("--gate", action="store_true", help="arwkv7 with a gate")
     p.add_argument("--group-norm", action="store_true", help="arwkv7 with a group norm")
-    p.add_argument("--type", choices=("f32", "f16", "bf16"), default="f16")
+    p.add_argument("--type", choices=("f32", "f16", "bf16", *BLOCKS), default="f16")
     p.add_argument("--relu2-zeros", type=float, metavar="SHARE",
                    help="share of the hidden units of the channel mixing that relu^2 makes zero "
                         "(about 0.5 without; published v7 models: 0.8 to 0.9)")
@@ -60,8 +70,8 @@ def main() -> int:
     try:
         shape = Shape(a.version, a.layers, a.embd, a.vocab, a.head_size, a.ffn, a.ranks,
                       a.kv_heads, a.gate, a.group_norm)
-        tensors = random_tensors(shape, a.type, a.seed, a.relu2_zeros)
-        write_model(a.out, tensors, shape, a.type, a.names, a.shards)
+        tensors = random_tensors(shape, float_type(a.type), a.seed, a.relu2_zeros)
+        tensors = write_model(a.out, tensors, shape, a.type, a.names, a.shards)
     except (ValueError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
@@ -69,6 +79,9 @@ def main() -> int:
     print(f"{a.out}: {shape.version}, {shape.n_layer} layers x {shape.n_embd}, heads of "
           f"{shape.head_size}, ffn {shape.n_ffn}, vocabulary {shape.n_vocab}, ranks "
           f"{shape.ranks or 'none'}, {count} parameters")
+    if a.type in BLOCKS:
+        types = Counter(t.dtype for t in tensors)
+        print("tensors: " + ", ".join(f"{n} {dtype}" for dtype, n in types.most_common()))
     return 0
 
 

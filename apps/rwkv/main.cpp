@@ -106,7 +106,15 @@ void add_chat(CLI::App* app, Options& o) {
   app->add_flag("--no-history", o.no_history, "keep no file of the lines typed in a chat");
 }
 
-int dispatch(CLI::App& app, Options& o, const std::map<std::string, CLI::App*>& subcommands) {
+void add_bench(CLI::App* app, command::BenchOptions& b) {
+  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")->delimiter(',');
+  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")->delimiter(',');
+  app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
+  app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
+  app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
+}
+
+int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, const std::map<std::string, CLI::App*>& subcommands) {
   const auto chosen = [&](const char* name) { return subcommands.at(name)->parsed(); };
   if (o.sampling.preset == "help") {
     std::printf("%s", rwkv_sampler_preset_list());
@@ -117,6 +125,7 @@ int dispatch(CLI::App& app, Options& o, const std::map<std::string, CLI::App*>& 
                  nullptr);
   if (chosen("run")) return o.conversation && !o.no_conversation ? command::chat(o) : command::run(o);
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
+  if (chosen("bench")) return command::bench(o, bench);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -128,6 +137,7 @@ int dispatch(CLI::App& app, Options& o, const std::map<std::string, CLI::App*>& 
 
 int main(int argc, char** argv) {
   Options options;
+  command::BenchOptions bench_options;
   CLI::App app("Runs RWKV language models.", "rwkv");
   app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
   app.set_help_flag("-h,--help", "this text");
@@ -143,6 +153,9 @@ int main(int argc, char** argv) {
     add_chat(generating, options);
     add_ignored(generating);
   }
+  CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
+  add_model(bench, options);
+  add_bench(bench, bench_options);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);
@@ -176,7 +189,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return dispatch(app, options, sub);
+    return dispatch(app, options, bench_options, sub);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;

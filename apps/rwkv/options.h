@@ -49,6 +49,13 @@ struct Options {
   size_t chunk = 0;
 };
 
+struct BenchOptions {
+  std::vector<size_t> n_prompt{512}, n_gen{64}, batches{1};
+  size_t repetitions = 3;
+  std::string format = "md";
+};
+
+int bench(const Options& options, const BenchOptions& bench);
 int run(const Options& options);
 int chat(const Options& options);
 int info(const Options& options);

@@ -1,6 +1,7 @@
 """Helpers for scripts that write RWKV model files, with numpy alone.
 
 tensors         Tensor: a name, a shape, a type and the data as a stream of pieces; f16 and bf16
+blocks          ggml's block formats; quantization: which tensors become blocks
 shapes          sizes, those of the published models and sensible others
 random_weights  random models of every version under BlinkDL's names
 names           the naming schemes of other programs: renaming, transposing, stacking

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .tensors import Tensor
 
-TYPE_ID = {"f32": 0, "f16": 1}
+TYPE_ID = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 7, "q5_1": 8, "q8_0": 9}
 
 
 def write_ggmf(path: Path, tensors: list[Tensor], n_layer: int, dtype: str) -> None:

@@ -11,8 +11,11 @@ from typing import Any
 from .tensors import Tensor
 
 ALIGNMENT = 32
-TYPE_ID = {"f32": 0, "f16": 1, "bf16": 30}
-FILE_TYPE = {"f32": 0, "f16": 1, "bf16": 32}  # general.file_type
+TYPE_ID = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "q2_k": 10,
+           "q3_k": 11, "q4_k": 12, "q5_k": 13, "q6_k": 14, "iq4_nl": 20, "iq4_xs": 23, "bf16": 30}
+# general.file_type; those of Q3_K, Q4_K and Q5_K are the M ones
+FILE_TYPE = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10,
+             "q3_k": 12, "q4_k": 15, "q5_k": 17, "q6_k": 18, "iq4_nl": 25, "iq4_xs": 30, "bf16": 32}
 VALUE_TYPE = {"u32": (4, "<I"), "i32": (5, "<i"), "f32": (6, "<f"), "bool": (7, "<?")}
 STRING, ARRAY = 8, 9
 

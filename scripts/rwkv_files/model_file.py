@@ -5,12 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
+from .blocks import BLOCKS
 from .ggmf_file import write_ggmf
 from .gguf_file import write_gguf
 from .gguf_metadata import gguf_metadata
 from .hf_config import hf_config
 from .names import under_names
 from .pth_file import write_pth
+from .quantization import ggmf_blocks, gguf_blocks
 from .safetensors_file import write_safetensors, write_sharded
 from .shapes import Shape
 from .tensors import Tensor
@@ -38,19 +40,26 @@ def usual_names(path: Path, shape: Shape) -> str:
 
 
 def write_model(path: Path, tensors: list[Tensor], shape: Shape, dtype: str,
-                scheme: str | None = None, n_shards: int = 1) -> None:
-    """By the path's ending: .gguf .pth .safetensors .st .bin; any other: a Hugging Face folder."""
+                scheme: str | None = None, n_shards: int = 1) -> list[Tensor]:
+    """By the path's ending: .gguf .pth .safetensors .st .bin; any other: a Hugging Face folder.
+
+    Returns the tensors as written.
+    """
     scheme, suffix = scheme or usual_names(path, shape), format_suffix(path)
     is_gguf, is_ggmf = scheme.startswith("gguf"), scheme == "rwkv.cpp"
     if (suffix == ".gguf") != is_gguf or (suffix == ".bin") != is_ggmf:
         raise ValueError(f"names of {scheme} do not go into {path}")
     if n_shards > 1 and suffix:
         raise ValueError("shards are for folders")
+    if dtype in BLOCKS and suffix not in (".gguf", ".bin"):
+        raise ValueError(f"{dtype} is for .gguf and .bin files")
     if suffix == ".bin" and dtype == "bf16":
         raise ValueError("rwkv.cpp's .bin has no bf16")
     if scheme == "web-rwkv" and dtype != "f16":
         raise ValueError("web-rwkv's files are f16")
     tensors = under_names(scheme, tensors, shape)
+    if dtype in BLOCKS:
+        tensors = (gguf_blocks if suffix == ".gguf" else ggmf_blocks)(tensors, dtype)
     if suffix == ".gguf":
         write_gguf(path, gguf_metadata(shape, dtype, path.stem), tensors)
     elif suffix == ".pth":
@@ -61,6 +70,7 @@ def write_model(path: Path, tensors: list[Tensor], shape: Shape, dtype: str,
         write_ggmf(path, tensors, shape.n_layer, dtype)
     else:
         _write_folder(path, tensors, shape, dtype, scheme, n_shards)
+    return tensors
 
 
 def _write_folder(path: Path, tensors: list[Tensor], shape: Shape, dtype: str, scheme: str,

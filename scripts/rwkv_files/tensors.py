@@ -11,6 +11,8 @@ from typing import BinaryIO, Callable, Iterable, Iterator
 
 import numpy as np
 
+from .blocks import BLOCKS, quantized
+
 ITEM_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 CARRIER = {"f32": np.dtype("<f4"), "f16": np.dtype("<f2"), "bf16": np.dtype("<u2")}
 
@@ -42,7 +44,7 @@ def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
 class Tensor:
     name: str
     shape: tuple[int, ...]  # row-major, outermost first
-    dtype: str  # f32, f16, bf16: how a writer stores it
+    dtype: str  # f32, f16, bf16 or one of BLOCKS: how a writer stores it
     pieces: Callable[[], Iterable[np.ndarray]]
 
     @staticmethod
@@ -56,6 +58,9 @@ class Tensor:
 
     @property
     def n_bytes(self) -> int:
+        if self.dtype in BLOCKS:
+            block = BLOCKS[self.dtype]
+            return self.count // block.n_values * block.n_bytes
         return self.count * ITEM_BYTES[self.dtype]
 
     def array(self) -> np.ndarray:
@@ -87,7 +92,10 @@ class Tensor:
 
     def encoded(self) -> Iterator[np.ndarray]:
         for piece in self.pieces():
-            yield encode(piece.reshape(-1), self.dtype)
+            if self.dtype in BLOCKS:  # pieces are whole rows, rows whole blocks
+                yield from quantized(decode(piece.reshape(-1)), self.dtype)
+            else:
+                yield encode(piece.reshape(-1), self.dtype)
 
     def write(self, file: BinaryIO) -> None:
         for piece in self.encoded():

@@ -112,6 +112,16 @@ const char* rwkv_model_json(rwkv_model* model) {
   return model->json.c_str();
 }
 
+rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds) {
+  return guard([&] {
+    require(model, "model");
+    require(bounds, "bounds");
+    const Bounds b = model->model->runner().measure_bounds();
+    *bounds = {sizeof *bounds,    b.bytes_per_s,   b.dot_per_s,    b.fma_per_s,
+               b.bytes_per_token, b.dot_per_token, b.fma_per_token};
+  });
+}
+
 rwkv_status rwkv_tokenize(const rwkv_model* model, const char* text, size_t n_byte, bool special,
                           int32_t* tokens, size_t capacity, size_t* n_token) {
   return guard([&] {

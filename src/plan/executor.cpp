@@ -7,6 +7,10 @@
 
 namespace rwkv {
 
+Bounds Executor::measure_bounds() {
+  throw Error(Code::kUnsupported, "device {} has no bounds to measure", device());
+}
+
 void check_step(const Plan& plan, const Step& step) {
   size_t rows = 0;
   std::vector<Slot> slots;

@@ -25,6 +25,14 @@ struct Step {
   std::span<const uint32_t> logit_rows;    // rows whose logits are wanted, rising
 };
 
+// What a device could do at best, measured now with its threads, and what one token asks for.
+struct Bounds {
+  double bytes_per_s = 0;                          // read-only sweep over a buffer of the weights' size
+  double dot_per_s = 0, fma_per_s = 0;             // operations per second: integer dot products, f32
+  double bytes_per_token = 0;                      // of weights in the file, read by one decode step
+  double dot_per_token = 0, fma_per_token = 0;     // operations on quantized and on float weights
+};
+
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -43,6 +51,9 @@ class Executor {
   // logits [logit_rows.size(), n_vocab], f32. One call runs at a time; others wait. The step has been
   // checked (check_step). Afterwards the slots hold the state after their last row.
   virtual void run(const Step& step, std::span<float> logits) = 0;
+
+  // Takes about a second. Error{kUnsupported} where it makes no sense.
+  virtual Bounds measure_bounds();
 };
 
 // Error{kArgument} names the first token out of range, empty segment, slot used twice ...

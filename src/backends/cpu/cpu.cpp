@@ -2,8 +2,10 @@
 #include "backends/cpu/cpu.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <mutex>
+#include <numeric>
 
 #include "backends/cpu/isa/tables.h"
 #include "backends/cpu/packed_plan.h"
@@ -70,6 +72,7 @@ class CpuExecutor final : public Executor {
   }
 
   void run(const Step& step, std::span<float> logits) override;
+  Bounds measure_bounds() override;
 
  private:
   struct Part {  // a piece of a segment that fits into kMaxRows
@@ -254,6 +257,47 @@ void CpuExecutor::run(const Step& step, std::span<float> logits) {
     run_head(wanted, logits.data() + first_logit * plan_->n_vocab);
     begin = end;
   }
+}
+
+// Best of some rounds: f(thread) returns what one thread has done.
+template <typename F>
+double best_rate(ThreadPool& pool, F f) {
+  double best = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<double> done(pool.size());
+    const auto start = std::chrono::steady_clock::now();
+    pool.run(pool.size(), [&](size_t i, size_t) { done[i] = f(i); });
+    const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, std::accumulate(done.begin(), done.end(), 0.0) / s);
+  }
+  return best;
+}
+
+Bounds CpuExecutor::measure_bounds() {
+  const std::lock_guard lock(mutex_);
+  Bounds out;
+  size_t bytes = 0;
+  for (const auto* ops : {&body_, &head_})
+    for (const PackedOp& op : *ops)
+      if (const auto* linear = std::get_if<PackedLinear>(&op))
+        for (const PackedLinear::Part& part : linear->parts) {
+          const Matrix& m = part.part->weight;
+          bytes += m.bytes.size();
+          (part.weight.takes_blocks() ? out.dot_per_token : out.fma_per_token) +=
+              2.0 * static_cast<double>(m.rows * m.cols);
+        }
+  out.bytes_per_token = static_cast<double>(bytes);
+  const size_t share = std::max<size_t>(bytes / pool_.size() / 4096, 256) * 4096;
+  const AlignedBuffer buffer(share * pool_.size() + 8192);
+  std::memset(buffer.data(), 1, buffer.size());
+  out.bytes_per_s = best_rate(pool_, [&](size_t i) {
+    table_.sweep(buffer.as<uint8_t>() + i * share, share);
+    return static_cast<double>(share);
+  });
+  constexpr size_t kSteps = 2000000;
+  out.fma_per_s = best_rate(pool_, [&](size_t) { return table_.fma_loop(kSteps); });
+  out.dot_per_s = best_rate(pool_, [&](size_t) { return table_.dot_loop(kSteps); });
+  return out;
 }
 
 void CpuExecutor::run_body(std::span<const int32_t> tokens) {

@@ -124,6 +124,10 @@ struct KernelTable {
   void (*wkv4)(const Wkv4Args&);
   void (*wkv6)(const Wkv6Args&);
   void (*wkv7)(const Wkv7Args&);
+  // What this instruction set could do at best (kernels/bounds.inl.h).
+  double (*fma_loop)(size_t n);
+  double (*dot_loop)(size_t n);
+  void (*sweep)(const uint8_t* p, size_t n);
 };
 
 extern const KernelTable kScalarTable, kAvx2Table, kAvx512Table, kNeonTable;

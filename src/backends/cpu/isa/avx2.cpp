@@ -18,6 +18,7 @@ namespace avx2 {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 
+#include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
@@ -36,6 +37,9 @@ constinit const KernelTable kAvx2Table = {
     .wkv4 = avx2::wkv4,
     .wkv6 = avx2::wkv6,
     .wkv7 = avx2::wkv7,
+    .fma_loop = avx2::fma_loop,
+    .dot_loop = avx2::dot_loop,
+    .sweep = avx2::sweep,
 };
 
 }  // namespace rwkv::cpu

@@ -18,6 +18,7 @@ namespace avx512 {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 
+#include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
@@ -36,6 +37,9 @@ constinit const KernelTable kAvx512Table = {
     .wkv4 = avx512::wkv4,
     .wkv6 = avx512::wkv6,
     .wkv7 = avx512::wkv7,
+    .fma_loop = avx512::fma_loop,
+    .dot_loop = avx512::dot_loop,
+    .sweep = avx512::sweep,
 };
 
 }  // namespace rwkv::cpu

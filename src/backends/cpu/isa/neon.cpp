@@ -18,6 +18,7 @@ namespace neon {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 
+#include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
@@ -36,6 +37,9 @@ constinit const KernelTable kNeonTable = {
     .wkv4 = neon::wkv4,
     .wkv6 = neon::wkv6,
     .wkv7 = neon::wkv7,
+    .fma_loop = neon::fma_loop,
+    .dot_loop = neon::dot_loop,
+    .sweep = neon::sweep,
 };
 
 }  // namespace rwkv::cpu

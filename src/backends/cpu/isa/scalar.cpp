@@ -17,6 +17,7 @@ namespace scalar {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 
+#include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
@@ -35,6 +36,9 @@ constinit const KernelTable kScalarTable = {
     .wkv4 = scalar::wkv4,
     .wkv6 = scalar::wkv6,
     .wkv7 = scalar::wkv7,
+    .fma_loop = scalar::fma_loop,
+    .dot_loop = scalar::dot_loop,
+    .sweep = scalar::sweep,
 };
 
 }  // namespace rwkv::cpu

@@ -144,4 +144,5 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   const __m256i even = _mm256_set1_epi32(pairs[0]), odd = _mm256_set1_epi32(pairs[1]);
   return {dot_half(acc.lo, w.lo, even, odd), dot_half(acc.hi, w.hi, even, odd)};
 }
+constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantPrefillTokens = 4;

@@ -94,4 +94,5 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   __builtin_memcpy(&four, act, 4);
   return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(four))};
 }
+constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
 constexpr size_t kQuantPrefillTokens = 8;  // 2 panels x 8 tokens: 16 integer sums; the float ones spill to L1

@@ -171,4 +171,5 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   }
   return acc;
 }
+constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantPrefillTokens = 4;

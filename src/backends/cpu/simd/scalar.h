@@ -183,4 +183,5 @@ inline WVec load_w(const uint8_t* p) {
     acc.x[i] += w.x[4 * i] * a[0] + w.x[4 * i + 1] * a[1] + w.x[4 * i + 2] * a[2] + w.x[4 * i + 3] * a[3];
   return acc;
 }
+constexpr size_t kLoopVecs = 2;  // accumulators that fit the registers
 constexpr size_t kQuantPrefillTokens = 2;

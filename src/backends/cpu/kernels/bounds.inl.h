@@ -1,0 +1,47 @@
+// Loops that do nothing but what they measure: the bounds that `rwkv bench` compares with.
+
+// Fused multiply-adds in registers; returns the floating-point operations (two each).
+inline double fma_loop(size_t n) {
+  Vec acc[kLoopVecs];
+  for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = set1(static_cast<float>(i));
+  const Vec a = set1(0.5f), b = set1(0.25f);
+  for (size_t step = 0; step < n; ++step)
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = mul_add(acc[i], a, b);
+  Vec total = zero();
+  for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
+  volatile float sink = sum(total);
+  (void)sink;
+  return 2.0 * 16 * static_cast<double>(kLoopVecs * n);
+}
+
+// Integer dot products in registers; returns the operations (a multiplication and an addition each).
+inline double dot_loop(size_t n) {
+  alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
+  for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
+  const WVec w = load_w(weights);
+  IVec acc[kLoopVecs];
+  for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = iset1(static_cast<int32_t>(i));
+  for (size_t step = 0; step < n; ++step)
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = dot(acc[i], w, act);
+  IVec total = iset1(0);
+  for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
+  volatile float sink = sum(to_float(total));
+  (void)sink;
+  return 2.0 * 64 * static_cast<double>(kLoopVecs * n);
+}
+
+// Reads n bytes (a multiple of 256) once, in four streams.
+inline void sweep(const uint8_t* p, size_t n) {
+  const size_t stream = n / 4 / 64 * 64;
+  WVec acc[4] = {load_w(p), load_w(p), load_w(p), load_w(p)};
+  for (size_t i = 0; i < stream; i += 64)
+#pragma GCC unroll 4
+    for (size_t s = 0; s < 4; ++s) {
+      prefetch(p + s * stream + i + 4096);
+      acc[s] = acc[s] | load_w(p + s * stream + i);
+    }
+  volatile float sink = sum(to_float(dot(iset1(0), acc[0] | acc[1] | acc[2] | acc[3], p)));
+  (void)sink;
+}
