@@ -8,25 +8,14 @@ namespace rwkv::cpu {
 namespace {
 
 using blocks::Byte;
-using blocks::u8;
 
-// Byte of lane `lane` and value k of a block, in a vector v_(k / 4).
-size_t place(size_t lane, size_t k) { return 4 * lane + k % 4; }
+// Four neighbouring k of one row lie in one dword, in the file as in a panel, so packing moves and masks dwords.
+uint32_t dword(const Byte* p) noexcept { return blocks::load<uint32_t>(p); }
+constexpr uint32_t bytes4(uint32_t byte) { return byte * 0x01010101u; }
 
-void put_byte(Byte* v, size_t lane, size_t k, uint8_t value) {  // v_0..v_7
-  v[64 * (k / 4) + place(lane, k)] = static_cast<Byte>(value);
-}
-void put_nibble(Byte* n, size_t lane, size_t k, uint8_t value) {  // n_0..n_3: v_j low, v_(j+4) high
-  n[64 * (k / 4 % 4) + place(lane, k)] |= static_cast<Byte>((value & 15) << (k < 16 ? 0 : 4));
-}
-void put_bit(Byte* h, size_t lane, size_t k, unsigned bit) {  // bit j of the byte belongs to v_j
-  h[place(lane, k)] |= static_cast<Byte>(bit << (k / 4));
-}
-void put_two_bits(Byte* l, size_t lane, size_t k, unsigned value) {  // l_0, l_1
-  const size_t j = k / 4;
-  l[64 * (j % 2) + place(lane, k)] |= static_cast<Byte>(value << (j / 2 * 2));
-}
-void put_half(Byte* row, size_t lane, const Byte* half) { std::memcpy(row + 2 * lane, half, 2); }
+// The dword of output `lane` in the vector at `v`.
+void put(Byte* v, size_t lane, uint32_t four) noexcept { std::memcpy(v + 4 * lane, &four, 4); }
+void put_half(Byte* row, size_t lane, const Byte* half) noexcept { std::memcpy(row + 2 * lane, half, 2); }
 
 // f(lane, block) for the rows that are there; the rest of the unit stays zero.
 template <typename F>
@@ -35,37 +24,50 @@ void each_lane(const Byte* const* rows, F f) {
     if (rows[lane]) f(lane, rows[lane]);
 }
 
-// Low nibbles are values 0..15, high nibbles 16..31.
-uint8_t nibble_of(const Byte* n, size_t k) {
-  return static_cast<uint8_t>(u8(n + k % 16) >> (k < 16 ? 0 : 4) & 15);
+// For a block of 32 whose v_j is v(j), a byte of four bits or fewer for each k:
+template <typename V>
+void put_nibbles(Byte* n, size_t lane, V v) {  // n_0..n_3: low nibbles v_j, high nibbles v_(j+4)
+  for (size_t j = 0; j < 4; ++j) put(n + 64 * j, lane, v(j) | v(j + 4) << 4);
+}
+template <typename V>
+void put_two_bits(Byte* l, size_t lane, V v) {  // bits 2f, 2f+1 of l_i: v_(2f+i)
+  for (size_t i = 0; i < 2; ++i) put(l + 64 * i, lane, v(i) | v(i + 2) << 2 | v(i + 4) << 4 | v(i + 6) << 6);
+}
+template <typename V>
+void put_bits(Byte* h, size_t lane, V v) {  // bit j: v_j
+  uint32_t all = 0;
+  for (size_t j = 0; j < 8; ++j) all |= v(j) << j;
+  put(h, lane, all);
 }
 
 void pack_q8_0(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     put_half(out, lane, in);
-    for (size_t k = 0; k < 32; ++k) put_byte(out + 32, lane, k, static_cast<uint8_t>(u8(in + 2 + k) ^ 128u));
+    for (size_t j = 0; j < 8; ++j) put(out + 32 + 64 * j, lane, dword(in + 2 + 4 * j) ^ bytes4(0x80));
   });
 }
+
 // kHead: bytes of halves before the nibbles (2: scale; 4: scale and minimum). kHigh: four bytes of fifth bits.
+// GGUF pairs values 0..15 and 16..31 in a byte, as n_j does.
 template <size_t kHead, bool kHigh>
 void pack_nibbles(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     for (size_t i = 0; i < kHead / 2; ++i) put_half(out + 32 * i, lane, in + 2 * i);
     Byte* nibbles = out + 16 * kHead;
-    const Byte* n = in + kHead + (kHigh ? 4 : 0);
-    const auto high = kHigh ? blocks::load<uint32_t>(in + kHead) : 0;
-    for (size_t k = 0; k < 32; ++k) {
-      put_nibble(nibbles, lane, k, nibble_of(n, k));
-      if (kHigh) put_bit(nibbles + 256, lane, k, high >> k & 1);
+    for (size_t j = 0; j < 4; ++j) put(nibbles + 64 * j, lane, dword(in + kHead + (kHigh ? 4 : 0) + 4 * j));
+    if constexpr (kHigh) {
+      const uint32_t high = dword(in + kHead);  // bit k: value k
+      put_bits(nibbles + 256, lane, [&](size_t j) {
+        const uint32_t four = high >> 4 * j & 15;
+        return (four & 1) | (four & 2) << 7 | (four & 4) << 14 | (four & 8) << 21;
+      });
     }
   });
 }
 
-uint8_t plane_nibble(const Byte* n, size_t j) {  // Q4_K, Q5_K: 32 low, then 32 high of each 32 bytes
-  return static_cast<uint8_t>(u8(n + 32 * (j / 64) + j % 32) >> 4 * (j / 32 % 2) & 15);
-}
-unsigned plane_two_bits(const Byte* l, size_t j) {
-  return u8(l + 32 * (j / 128) + j % 32) >> 2 * (j / 32 % 4) & 3;
+// The 2-bit planes of Q2_K and Q3_K: v_j of block b.
+uint32_t plane_two_bits(const Byte* l, size_t b, size_t j) noexcept {
+  return dword(l + 32 * (b / 4) + 4 * j) >> 2 * (b % 4) & bytes4(3);
 }
 
 void pack_q2_k(const Byte* const* rows, Byte* out) noexcept {
@@ -73,40 +75,40 @@ void pack_q2_k(const Byte* const* rows, Byte* out) noexcept {
     put_half(out, lane, in + 80);
     put_half(out + 32, lane, in + 82);
     for (size_t g = 0; g < 16; ++g) out[64 + 16 * g + lane] = in[g];
-    for (size_t j = 0; j < 256; ++j)
-      put_two_bits(out + 320 + 128 * (j / 32), lane, j % 32, plane_two_bits(in + 16, j));
+    for (size_t b = 0; b < 8; ++b)
+      put_two_bits(out + 320 + 128 * b, lane, [&](size_t j) { return plane_two_bits(in + 16, b, j); });
   });
 }
 
 void pack_q3_k(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     put_half(out, lane, in + 108);
-    for (size_t g = 0; g < 16; ++g)
-      out[32 + 16 * g + lane] = static_cast<Byte>(blocks::q3_k_scale(in + 96, static_cast<unsigned>(g)));
-    for (size_t j = 0; j < 256; ++j) {
-      Byte* block = out + 288 + 192 * (j / 32);
-      put_two_bits(block, lane, j % 32, plane_two_bits(in + 32, j));
-      put_bit(block + 128, lane, j % 32, u8(in + j % 32) >> (j / 32) & 1);
+    for (unsigned g = 0; g < 16; ++g) out[32 + 16 * g + lane] = static_cast<Byte>(blocks::q3_k_scale(in + 96, g));
+    for (size_t b = 0; b < 8; ++b) {
+      Byte* block = out + 288 + 192 * b;
+      put_two_bits(block, lane, [&](size_t j) { return plane_two_bits(in + 32, b, j); });
+      put_bits(block + 128, lane, [&](size_t j) { return dword(in + 4 * j) >> b & bytes4(1); });
     }
   });
 }
 
-// Q4_K, and Q5_K with its fifth bits.
+// Q4_K, and Q5_K with its fifth bits. GGUF pairs blocks 2g and 2g + 1 in a byte.
 template <bool kHigh>
 void pack_q45_k(const Byte* const* rows, Byte* out) noexcept {
   constexpr size_t kBlock = kHigh ? 320 : 256;
   each_lane(rows, [&](size_t lane, const Byte* in) {
     put_half(out, lane, in);
     put_half(out + 32, lane, in + 2);
-    for (size_t g = 0; g < 8; ++g) {
-      const blocks::ScaleMin s = blocks::k_scale_min(in + 4, static_cast<unsigned>(g));
+    for (unsigned g = 0; g < 8; ++g) {
+      const blocks::ScaleMin s = blocks::k_scale_min(in + 4, g);
       out[64 + 16 * g + lane] = static_cast<Byte>(s.scale);
       out[192 + 16 * g + lane] = static_cast<Byte>(s.min);
     }
-    for (size_t j = 0; j < 256; ++j) {
-      Byte* block = out + 320 + kBlock * (j / 32);
-      put_nibble(block, lane, j % 32, plane_nibble(in + (kHigh ? 48 : 16), j));
-      if (kHigh) put_bit(block + 256, lane, j % 32, u8(in + 16 + j % 32) >> (j / 32) & 1);
+    for (size_t b = 0; b < 8; ++b) {
+      Byte* block = out + 320 + kBlock * b;
+      const Byte* n = in + (kHigh ? 48 : 16) + 32 * (b / 2);
+      put_nibbles(block, lane, [&](size_t j) { return dword(n + 4 * j) >> 4 * (b % 2) & bytes4(15); });
+      if (kHigh) put_bits(block + 256, lane, [&](size_t j) { return dword(in + 16 + 4 * j) >> b & bytes4(1); });
     }
   });
 }
@@ -115,11 +117,12 @@ void pack_q6_k(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     put_half(out, lane, in + 208);
     for (size_t g = 0; g < 16; ++g) out[32 + 16 * g + lane] = in[192 + g];
-    for (size_t j = 0; j < 256; ++j) {
-      Byte* block = out + 288 + 384 * (j / 32);
-      const unsigned q = blocks::q6_k_quant(in, static_cast<unsigned>(j));
-      put_nibble(block, lane, j % 32, static_cast<uint8_t>(q));
-      put_two_bits(block + 256, lane, j % 32, q >> 4);
+    for (size_t b = 0; b < 8; ++b) {
+      const size_t part = b / 4, quarter = b % 4;
+      const Byte *low = in + 64 * part + 32 * (quarter % 2), *high = in + 128 + 32 * part;
+      Byte* block = out + 288 + 384 * b;
+      put_nibbles(block, lane, [&](size_t j) { return dword(low + 4 * j) >> 4 * (quarter / 2) & bytes4(15); });
+      put_two_bits(block + 256, lane, [&](size_t j) { return dword(high + 4 * j) >> 2 * quarter & bytes4(3); });
     }
   });
 }
@@ -127,10 +130,9 @@ void pack_q6_k(const Byte* const* rows, Byte* out) noexcept {
 void pack_iq4_xs(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     put_half(out, lane, in);
-    for (size_t g = 0; g < 8; ++g)
-      out[32 + 16 * g + lane] = static_cast<Byte>(blocks::iq4_xs_scale(in, static_cast<unsigned>(g)));
-    for (size_t j = 0; j < 256; ++j)
-      put_nibble(out + 160 + 256 * (j / 32), lane, j % 32, nibble_of(in + 8 + 16 * (j / 32), j % 32));
+    for (unsigned g = 0; g < 8; ++g) out[32 + 16 * g + lane] = static_cast<Byte>(blocks::iq4_xs_scale(in, g));
+    for (size_t b = 0; b < 8; ++b)
+      for (size_t j = 0; j < 4; ++j) put(out + 160 + 256 * b + 64 * j, lane, dword(in + 8 + 16 * b + 4 * j));
   });
 }
 

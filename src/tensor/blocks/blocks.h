@@ -46,7 +46,6 @@ struct ScaleMin {
 // Q4_K, Q5_K: six bits each of scale and minimum for group j (0..7), in 12 bytes.
 ScaleMin k_scale_min(const Byte* s, unsigned j) noexcept;
 int q3_k_scale(const Byte* s, unsigned j) noexcept;         // group j (0..15), -32..31, in 12 bytes
-unsigned q6_k_quant(const Byte* block, unsigned j) noexcept;  // value j, 0..63
 int iq4_xs_scale(const Byte* block, unsigned j) noexcept;   // group j (0..7), -32..31
 
 }  // namespace rwkv::blocks

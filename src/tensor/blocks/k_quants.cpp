@@ -15,6 +15,13 @@ unsigned nibble(const Byte* planes, unsigned j) noexcept {
 // Bit of value j where byte j % 32 holds one bit for each group of 32.
 unsigned high_bit(const Byte* mask, unsigned j) noexcept { return u8(mask + j % 32) >> j / 32 & 1; }
 
+// Value j of Q6_K, 0..63.
+unsigned q6_k_quant(const Byte* block, unsigned j) noexcept {
+  const unsigned part = j / 128, quarter = j / 32 % 4, i = j % 32;
+  const unsigned low = u8(block + 64 * part + 32 * (quarter % 2) + i) >> 4 * (quarter / 2) & 15;
+  return low | (u8(block + 128 + 32 * part + i) >> 2 * quarter & 3) << 4;
+}
+
 }  // namespace
 
 ScaleMin k_scale_min(const Byte* s, unsigned j) noexcept {
@@ -25,11 +32,6 @@ int q3_k_scale(const Byte* s, unsigned j) noexcept {
   const unsigned low = u8(s + j % 8) >> 4 * (j / 8) & 15;
   const unsigned high = u8(s + 8 + j % 4) >> 2 * (j / 4) & 3;
   return static_cast<int>(low | high << 4) - 32;
-}
-unsigned q6_k_quant(const Byte* block, unsigned j) noexcept {
-  const unsigned part = j / 128, quarter = j / 32 % 4, i = j % 32;
-  const unsigned low = u8(block + 64 * part + 32 * (quarter % 2) + i) >> 4 * (quarter / 2) & 15;
-  return low | (u8(block + 128 + 32 * part + i) >> 2 * quarter & 3) << 4;
 }
 
 void decode_q2_k(const Byte* in, size_t n_block, float* out) noexcept {
