@@ -37,8 +37,9 @@ double sweep_bound(const void* data, size_t bytes) {
 
 void linear(benchmark::State& state, const KernelTable* table, DType type, size_t rows, bool wide) {
   ThreadPool pool(1);
+  Arena arena;
   std::vector<std::byte> bytes(bytes_of(type, kRows * kCols));
-  const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, pool);
+  const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, pool, arena);
   const size_t n_block = kCols / 32, act = table->act_bytes[wide];
   std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * kRows), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * act);
@@ -49,6 +50,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   args.panel_bytes = weight.panel_bytes();
   args.k = kCols;
   args.count = weight.n_panel();
+  args.step = 1;
   args.x = x.data();
   args.x_stride = kCols;
   args.rows = rows;

@@ -103,6 +103,11 @@ typedef struct rwkv_bounds {
 } rwkv_bounds;
 RWKV_API rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds);
 
+/* Times every op from now on, or not. */
+RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);
+/* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights" since then; valid until the next call. */
+RWKV_API const char* rwkv_profile_text(rwkv_model* model);
+
 /* ------------------------------------------------------------------ text */
 
 /* Writes up to `capacity` ids; *n_token is the number that the text has, so call again when it is larger.

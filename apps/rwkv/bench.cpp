@@ -1,6 +1,7 @@
 // rwkv bench: prefill and decode speed, each beside the bound that was measured in the same run.
 #include <algorithm>
 #include <cstdio>
+#include <sstream>
 
 #include "shared.h"
 
@@ -91,6 +92,33 @@ void print_rows(const std::vector<Row>& rows, const std::string& name, uint32_t 
   }
 }
 
+// Time, bytes and share of each op over a decoding run.
+void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
+  decode_rate(model, 2, batch);
+  rwkv_api::check(rwkv_profile_start(model.get(), true));
+  decode_rate(model, n, batch);
+  std::istringstream lines(rwkv_profile_text(model.get()));
+  rwkv_api::check(rwkv_profile_start(model.get(), false));
+  struct Op {
+    std::string name;
+    double calls, seconds, bytes;
+  };
+  std::vector<Op> ops;
+  double total = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t tab = line.find('\t');
+    Op op{line.substr(0, tab), 0, 0, 0};
+    std::istringstream(line.substr(tab)) >> op.calls >> op.seconds >> op.bytes;
+    total += op.seconds;
+    ops.push_back(op);
+  }
+  std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.seconds > b.seconds; });
+  std::printf("\n| op | us a token | share | GB/s |\n|---|---|---|---|\n");
+  for (const Op& op : ops)
+    std::printf("| %s | %.1f | %.1f %% | %.1f |\n", op.name.c_str(), 1e6 * op.seconds / static_cast<double>(n + 1),
+                100 * op.seconds / total, op.bytes / op.seconds / 1e9);
+}
+
 }  // namespace
 
 int bench(const Options& options, const BenchOptions& bench) {
@@ -115,6 +143,7 @@ int bench(const Options& options, const BenchOptions& bench) {
   const size_t slash = options.model.find_last_of('/');
   print_rows(rows, options.model.substr(slash == std::string::npos ? 0 : slash + 1), options.n_thread,
              bench.format);
+  if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,
                bounds.dot_per_s / 1e9, bounds.fma_per_s / 1e9);
   return 0;

@@ -111,6 +111,7 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")->delimiter(',');
   app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
+  app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 

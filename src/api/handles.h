@@ -12,7 +12,7 @@
 
 struct rwkv_model {
   std::shared_ptr<rwkv::LoadedModel> model;
-  std::string json;
+  std::string json, profile;
 };
 struct rwkv_session {
   std::unique_ptr<rwkv::Session> session;

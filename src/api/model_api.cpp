@@ -98,7 +98,7 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
       options.progress = [progress, user](float fraction) {
         if (!progress(fraction, user)) throw Stopped();
       };
-    *model = new rwkv_model{load_model(path, options), {}};
+    *model = new rwkv_model{load_model(path, options), {}, {}};
   });
 }
 void rwkv_model_close(rwkv_model* model) { delete model; }
@@ -120,6 +120,21 @@ rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds) {
     *bounds = {sizeof *bounds,    b.bytes_per_s,   b.dot_per_s,    b.fma_per_s,
                b.bytes_per_token, b.dot_per_token, b.fma_per_token};
   });
+}
+
+rwkv_status rwkv_profile_start(rwkv_model* model, bool on) {
+  return guard([&] {
+    require(model, "model");
+    model->model->runner().set_profiling(on);
+  });
+}
+const char* rwkv_profile_text(rwkv_model* model) {
+  const rwkv_status status = guard([&] {
+    model->profile.clear();
+    for (const OpProfile& op : model->model->runner().profile())
+      model->profile += strf("{}\t{}\t{}\t{}\n", op.name, op.calls, op.seconds, op.bytes);
+  });
+  return status == RWKV_OK ? model->profile.c_str() : "";
 }
 
 rwkv_status rwkv_tokenize(const rwkv_model* model, const char* text, size_t n_byte, bool special,

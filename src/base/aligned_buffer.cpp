@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr size_t kLine = 64;
 constexpr size_t kMapped = size_t{1} << 20;  // from here on pages of our own, which may be huge
+constexpr size_t kArena = size_t{1} << 28;   // untouched pages cost nothing
 
 }  // namespace
 
@@ -30,6 +32,16 @@ AlignedBuffer::~AlignedBuffer() {
   if (!data_) return;
   if (size_ < kMapped) ::operator delete(data_, std::align_val_t(kLine));
   else ::munmap(data_, size_);
+}
+
+std::byte* Arena::allocate(size_t bytes) {
+  bytes = (bytes + kLine - 1) / kLine * kLine;
+  if (buffers_.empty() || buffers_.back().size() - used_ < bytes) {
+    buffers_.emplace_back(std::max(bytes, kArena));
+    used_ = 0;
+  }
+  used_ += bytes;
+  return buffers_.back().data() + used_ - bytes;
 }
 
 }  // namespace rwkv

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 namespace rwkv {
 
@@ -31,6 +32,17 @@ class AlignedBuffer {
   }
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+};
+
+// Hands out zeroed pieces of large buffers, so that many of them share huge pages. Nothing is given back before
+// the end.
+class Arena {
+ public:
+  std::byte* allocate(size_t bytes);  // aligned to cache lines; throws std::bad_alloc
+
+ private:
+  std::vector<AlignedBuffer> buffers_;
+  size_t used_ = 0;  // of the last one
 };
 
 }  // namespace rwkv

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "plan/plan.h"
 
@@ -33,6 +35,15 @@ struct Bounds {
   double dot_per_token = 0, fma_per_token = 0;     // operations on quantized and on float weights
 };
 
+// What one kind of op took since profiling began. Names tell ops of a kind apart by their first matrix:
+// "linear att.key", "wkv7".
+struct OpProfile {
+  std::string name;
+  uint64_t calls = 0;
+  double seconds = 0;
+  double bytes = 0;  // of weights read, as they lie in the file, once a call
+};
+
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -54,6 +65,11 @@ class Executor {
 
   // Takes about a second. Error{kUnsupported} where it makes no sense.
   virtual Bounds measure_bounds();
+
+  // Times every op from now on (or not), and what it has found since it was switched on. Costs a clock reading
+  // an op. Empty where a backend does not measure.
+  virtual void set_profiling(bool) {}
+  virtual std::vector<OpProfile> profile() const { return {}; }
 };
 
 // Error{kArgument} names the first token out of range, empty segment, slot used twice ...

@@ -54,6 +54,7 @@ std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix&
   args.panel_bytes = weight.panel_bytes();
   args.k = weight.cols();
   args.count = weight.n_panel();
+  args.step = 1;
   args.x = x.data();
   args.x_stride = x_stride;
   args.rows = rows;
@@ -74,11 +75,12 @@ std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix&
 
 TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
   ThreadPool pool(1);
+  Arena arena;
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16})
     for (const size_t cols : {1, 2, 31, 64})
       for (const size_t n_out : {1, 15, 16, 17, 64, 80}) {
         const auto bytes = weights_of(type, random_floats(n_out * cols, n_out + cols));
-        const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool);
+        const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool, arena);
         for (const size_t rows : {1, 2, 3, 5, 6, 7, 12, 13, 25}) {
           const size_t stride = round_up(cols) + kLanes;
           const auto x = random_floats(rows * stride + kLanes, rows);
@@ -117,6 +119,7 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
   if (pool_bytes.empty()) pool_bytes = read_vector<std::byte>(golden("blocks/" + std::string(name(type)) + ".blocks"));
   if (pool_bytes.empty()) GTEST_SKIP() << "no blocks of " << name(type);
   ThreadPool pool(1);
+  Arena arena;
   const size_t block_bytes = info(type).block_bytes, n_pool = pool_bytes.size() / block_bytes;
   for (const size_t n_out : {16, 17, 80})
     for (const size_t cols : {256, 512}) {
@@ -127,7 +130,7 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
         bytes.insert(bytes.end(), pool_bytes.begin() + static_cast<ptrdiff_t>(at),
                      pool_bytes.begin() + static_cast<ptrdiff_t>(at + block_bytes));
       }
-      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool);
+      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool, arena);
       std::vector<float> w(n_out * cols);
       info(type).decode(bytes.data(), w.size() / info(type).block_values, w.data());
       for (const size_t rows : {1, 2, 7, 8, 13}) {

@@ -73,6 +73,14 @@ class CpuExecutor final : public Executor {
 
   void run(const Step& step, std::span<float> logits) override;
   Bounds measure_bounds() override;
+  void set_profiling(bool on) override {
+    const std::lock_guard lock(mutex_);
+    profiling_ = on;
+    body_seconds_.assign(body_.size(), 0);
+    head_seconds_.assign(head_.size(), 0);
+    body_calls_ = head_calls_ = 0;
+  }
+  std::vector<OpProfile> profile() const override;
 
  private:
   struct Part {  // a piece of a segment that fits into kMaxRows
@@ -95,8 +103,8 @@ class CpuExecutor final : public Executor {
     const Activations activations = options.activations == 0   ? Activations::kByWeights
                                     : options.activations == 8 ? Activations::k8
                                                                : Activations::k16;
-    body_ = pack_ops(plan_->body, pool_, activations, packed);
-    head_ = pack_ops(plan_->head, pool_, activations, packed);
+    body_ = pack_ops(plan_->body, pool_, arena_, activations, packed);
+    head_ = pack_ops(plan_->head, pool_, arena_, activations, packed);
   }
 
   float* state(Slot slot) { return slots_.at(slot).as<float>(); }
@@ -194,6 +202,7 @@ class CpuExecutor final : public Executor {
   }
 
   void run_body(std::span<const int32_t> tokens);
+  void run_ops(const std::vector<PackedOp>& ops, std::vector<double>& seconds);
   void run_head(std::span<const uint32_t> wanted, float* logits);
 
   void run(const PackedEmbed& op);
@@ -213,6 +222,7 @@ class CpuExecutor final : public Executor {
   const KernelTable& table_;
   ThreadPool pool_;
   std::string name_;
+  Arena arena_;  // the packed weights
   std::vector<PackedOp> body_, head_;
   std::vector<size_t> stride_;         // of each value, whole 16s
   std::vector<AlignedBuffer> values_;  // [capacity_, stride]
@@ -220,6 +230,9 @@ class CpuExecutor final : public Executor {
   AlignedBuffer quantized_;            // activations of the op in work, for block types
   std::vector<AlignedBuffer> scratch_; // one a thread
   size_t capacity_ = 0;
+  bool profiling_ = false;
+  std::vector<double> body_seconds_, head_seconds_;  // of each op
+  uint64_t body_calls_ = 0, head_calls_ = 0;
   std::mutex mutex_;
   std::vector<AlignedBuffer> slots_;
   // The piece of a step in work.
@@ -303,7 +316,41 @@ Bounds CpuExecutor::measure_bounds() {
 void CpuExecutor::run_body(std::span<const int32_t> tokens) {
   tokens_ = tokens;
   rows_ = tokens.size();
-  for (const PackedOp& op : body_) std::visit([&](const auto& o) { run(o); }, op);
+  run_ops(body_, body_seconds_);
+  body_calls_ += profiling_;
+}
+
+void CpuExecutor::run_ops(const std::vector<PackedOp>& ops, std::vector<double>& seconds) {
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const auto start = profiling_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+    std::visit([&](const auto& o) { run(o); }, ops[i]);
+    if (profiling_)
+      seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+}
+
+std::vector<OpProfile> CpuExecutor::profile() const {
+  std::vector<OpProfile> out;
+  const auto add = [&](const std::vector<Op>& plan, const std::vector<double>& seconds, uint64_t calls) {
+    for (size_t i = 0; i < seconds.size(); ++i) {
+      std::string name(op_name(plan[i]));
+      double bytes = 0;
+      if (const auto* linear = std::get_if<LinearOp>(&plan[i])) {
+        for (const LinearPart& part : linear->parts) bytes += static_cast<double>(part.weight.bytes.size());
+        const std::string& first = linear->parts.front().weight.name;
+        const size_t layer = first.rfind("blocks.", 0) == 0 ? first.find('.', 7) + 1 : 0;
+        name.append(" ").append(first, layer);
+      }
+      auto found = std::find_if(out.begin(), out.end(), [&](const OpProfile& p) { return p.name == name; });
+      if (found == out.end()) found = out.insert(out.end(), OpProfile{name});
+      found->calls += calls;
+      found->seconds += seconds[i];
+      found->bytes += bytes * static_cast<double>(calls);
+    }
+  };
+  add(plan_->body, body_seconds_, body_calls_);
+  add(plan_->head, head_seconds_, head_calls_);
+  return out;
 }
 
 void CpuExecutor::run_head(std::span<const uint32_t> wanted, float* logits) {
@@ -314,7 +361,8 @@ void CpuExecutor::run_head(std::span<const uint32_t> wanted, float* logits) {
     rows_ = std::min(kHeadRows, wanted.size() - begin);
     if (begin > 0)
       std::memmove(row(plan_->x, 0), row(plan_->x, begin), rows_ * stride * sizeof(float));
-    for (const PackedOp& op : head_) std::visit([&](const auto& o) { run(o); }, op);
+    run_ops(head_, head_seconds_);
+    head_calls_ += profiling_;
     for (size_t i = 0; i < rows_; ++i)
       std::copy_n(row(plan_->logits, i), plan_->n_vocab, logits + (begin + i) * plan_->n_vocab);
   }
@@ -386,7 +434,7 @@ void CpuExecutor::run_linear_chunk(const PackedLinear& op, const PackedLinear::C
   const PackedLinear::Part& packed = op.parts[chunk.part];
   const LinearPart& part = *packed.part;
   const PackedMatrix& weight = packed.weight;
-  const size_t y_stride = chunk.count * kLanes, column = chunk.first * kLanes;
+  const size_t y_stride = chunk.count * kLanes;
   LinearArgs args{};
   args.pack = weight.pack();
   args.panels = weight.panels();
@@ -394,6 +442,7 @@ void CpuExecutor::run_linear_chunk(const PackedLinear& op, const PackedLinear::C
   args.k = weight.cols();
   args.first = chunk.first;
   args.count = chunk.count;
+  args.step = chunk.step;
   args.x = row(part.in, 0) + part.in_offset;
   args.x_stride = stride_[part.in];
   args.rows = rows_;
@@ -407,21 +456,24 @@ void CpuExecutor::run_linear_chunk(const PackedLinear& op, const PackedLinear::C
     args.sum = in.sum;
   }
   table_.linear(args);
-  table_.epilogue({static_cast<ActKind>(part.act),
-                   part.add,
-                   rows_,
-                   y_stride,
-                   y,
-                   y_stride,
-                   packed.bias.data() ? packed.bias.data() + column : nullptr,
-                   row_or_null(part.gate, column),
-                   row_or_null(part.mix_base, column),
-                   row_or_null(part.mix_diff, column),
-                   stride_or_zero(part.gate),
-                   stride_or_zero(part.mix_base),
-                   stride_or_zero(part.mix_diff),
-                   row(part.out, 0) + column,
-                   stride_[part.out]});
+  for (size_t i = 0; i < chunk.count; ++i) {
+    const size_t column = (chunk.first + i * chunk.step) * kLanes;
+    table_.epilogue({static_cast<ActKind>(part.act),
+                     part.add,
+                     rows_,
+                     kLanes,
+                     y + i * kLanes,
+                     y_stride,
+                     packed.bias.data() ? packed.bias.data() + column : nullptr,
+                     row_or_null(part.gate, column),
+                     row_or_null(part.mix_base, column),
+                     row_or_null(part.mix_diff, column),
+                     stride_or_zero(part.gate),
+                     stride_or_zero(part.mix_base),
+                     stride_or_zero(part.mix_diff),
+                     row(part.out, 0) + column,
+                     stride_[part.out]});
+  }
 }
 
 void CpuExecutor::run(const PackedWkv4& op) {

@@ -19,12 +19,12 @@ enum class Pack : uint8_t {
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kIQ4_XS,
 };
 
-// y[row][16 * (panel - first)] = sum over k of panel * x[row], one chain of fused multiply-adds in rising k.
+// y[row][16 * i] = sum over k of panel (first + i * step) * x[row]: one chain of fused multiply-adds in rising k.
 struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // panel p at p * panel_bytes
   size_t panel_bytes, k;
-  size_t first, count;        // panels of this call
+  size_t first, count, step;  // panels of this call: first, first + step, ...
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;
   float* y;                   // [rows], stride y_stride

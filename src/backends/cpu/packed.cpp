@@ -10,7 +10,7 @@ size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool)
+PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool, Arena& arena)
     : matrix_(matrix), packer_(find_packer(matrix.dtype)) {
   if (packer_) {
     pack_ = packer_->pack;
@@ -21,8 +21,7 @@ PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool)
   } else {
     panel_bytes_ = matrix.cols * kLanes * sizeof(float);
   }
-  // A tile prefetches past its panels; the last panel's need not be backed.
-  packed_ = AlignedBuffer(n_panel() * panel_bytes_);
+  packed_ = arena.allocate(n_panel() * panel_bytes_);
   pool.run(n_panel(), [&](size_t panel, size_t) {
     if (packer_) pack_blocks(panel);
     else pack_floats(panel);
@@ -34,7 +33,7 @@ void PackedMatrix::pack_blocks(size_t panel) {
   const std::byte* rows[kLanes];
   for (size_t lane = 0; lane < kLanes; ++lane)
     rows[lane] = first + lane < matrix_.rows ? matrix_.bytes.data() + (first + lane) * row_bytes : nullptr;
-  std::byte* out = packed_.data() + panel * panel_bytes_;
+  std::byte* out = packed_ + panel * panel_bytes_;
   for (size_t k = 0; k < matrix_.cols; k += packer_->unit, out += packer_->unit_bytes) {
     packer_->pack_unit(rows, out);
     for (const std::byte*& row : rows)
@@ -45,7 +44,7 @@ void PackedMatrix::pack_blocks(size_t panel) {
 void PackedMatrix::pack_floats(size_t panel) {
   const size_t first = panel * kLanes, cols = matrix_.cols;
   const size_t count = std::min(kLanes, matrix_.rows - first);
-  std::byte* out = packed_.data() + panel * panel_bytes_;
+  std::byte* out = packed_ + panel * panel_bytes_;
   const size_t width = info(matrix_.dtype).block_bytes;
   for (size_t lane = 0; lane < count; ++lane) {
     const std::byte* row = matrix_.bytes.data() + (first + lane) * cols * width;

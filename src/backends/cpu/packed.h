@@ -14,17 +14,17 @@ namespace rwkv::cpu {
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  PackedMatrix(const Matrix& matrix, ThreadPool& pool);
+  PackedMatrix(const Matrix& matrix, ThreadPool& pool, Arena& arena);  // the arena must outlive it
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
   size_t cols() const { return matrix_.cols; }
   Pack pack() const { return pack_; }
   size_t panel_bytes() const { return panel_bytes_; }
-  const uint8_t* panels() const { return packed_.as<uint8_t>(); }
+  const uint8_t* panels() const { return reinterpret_cast<const uint8_t*>(packed_); }
   // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
   bool takes_blocks() const { return packer_ != nullptr; }
   bool prefers_wide() const { return packer_ && packer_->wide; }
-  size_t bytes() const { return packed_.size(); }
+  size_t bytes() const { return n_panel() * panel_bytes_; }
 
  private:
   void pack_floats(size_t panel);
@@ -33,7 +33,7 @@ class PackedMatrix {
   const BlockPacker* packer_ = nullptr;
   Pack pack_ = Pack::kF32;
   size_t panel_bytes_ = 0;
-  AlignedBuffer packed_;
+  std::byte* packed_ = nullptr;
 };
 
 // A vector padded with zeros to whole 16s.

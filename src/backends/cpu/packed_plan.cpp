@@ -7,6 +7,7 @@ namespace {
 
 struct Packer {
   ThreadPool& pool;
+  Arena& arena;
   Activations activations;
   const std::function<void(const Matrix&)>& done;
 };
@@ -37,7 +38,7 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
 PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   for (const LinearPart& part : op.parts) {
-    out.parts.push_back({&part, PackedMatrix(part.weight, packer.pool), PackedVector(part.bias)});
+    out.parts.push_back({&part, PackedMatrix(part.weight, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
     if (weight.takes_blocks()) {
       const bool wide = packer.activations == Activations::kByWeights
@@ -45,9 +46,10 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
                             : packer.activations == Activations::k16;
       out.parts.back().blocks = quantized_input(out, part, wide);
     }
-    for (size_t first = 0; first < weight.n_panel(); first += kChunkPanels)
+    const size_t step = (weight.n_panel() + kChunkPanels - 1) / kChunkPanels;
+    for (size_t first = 0; first < step; ++first)
       out.chunks.push_back(
-          {out.parts.size() - 1, first, std::min(kChunkPanels, weight.n_panel() - first)});
+          {out.parts.size() - 1, first, (weight.n_panel() - first + step - 1) / step, step});
     packer.done(part.weight);
   }
   return out;
@@ -75,9 +77,9 @@ PackedOp pack(const ScaleOp& op, const Packer&) { return PackedScale{&op}; }
 
 }  // namespace
 
-std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Activations activations,
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, Activations activations,
                                const std::function<void(const Matrix&)>& packed) {
-  const Packer packer{pool, activations, packed};
+  const Packer packer{pool, arena, activations, packed};
   std::vector<PackedOp> out;
   out.reserve(ops.size());
   for (const Op& op : ops)

@@ -47,8 +47,10 @@ struct PackedLinear {
     size_t offset, cols;
     bool wide;
   };
-  struct Chunk {  // a piece of work: some neighbouring panels of a part
-    size_t part, first, count;
+  // A piece of work: panels first, first + step, ... of a part, one from each quarter of the matrix. A thread
+  // that takes pieces in order then reads four long streams, which the hardware's prefetcher likes best.
+  struct Chunk {
+    size_t part, first, count, step;
   };
   std::vector<Part> parts;
   std::vector<Input> inputs;
@@ -81,7 +83,7 @@ constexpr size_t kChunkPanels = 4;  // as many as a decode tile walks at once
 enum class Activations : uint8_t { kByWeights, k8, k16 };
 
 // `packed` is called after each matrix, whose bytes in the map are then not needed any more.
-std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Activations activations,
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, Activations activations,
                                const std::function<void(const Matrix&)>& packed);
 
 }  // namespace rwkv::cpu

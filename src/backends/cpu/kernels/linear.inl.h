@@ -21,13 +21,13 @@ struct WeightsBF16 {
 constexpr size_t kPrefetchBytes = 2048;  // measured best on the machines at hand (docs/performance.md)
 
 template <typename W, size_t P, size_t N>
-inline void linear_tile(const LinearArgs& a, size_t panel, size_t row) {
+inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
   Vec acc[P][N];
   const uint8_t* w[P];
   const float* x[N];
 #pragma GCC unroll 32
   for (size_t p = 0; p < P; ++p) {
-    w[p] = a.panels + (panel + p) * a.panel_bytes;
+    w[p] = a.panels + (a.first + (i + p) * a.step) * a.panel_bytes;
 #pragma GCC unroll 32
     for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
   }
@@ -54,16 +54,15 @@ inline void linear_tile(const LinearArgs& a, size_t panel, size_t row) {
   for (size_t p = 0; p < P; ++p)
 #pragma GCC unroll 32
     for (size_t n = 0; n < N; ++n)
-      store(a.y + (row + n) * a.y_stride + (panel + p - a.first) * kLanes, acc[p][n]);
+      store(a.y + (row + n) * a.y_stride + (i + p) * kLanes, acc[p][n]);
 }
 
 template <typename W, size_t N>
 inline void linear_tokens(const LinearArgs& a, size_t row) {
   constexpr size_t kPanels = N == 1 ? kDecodePanels : kPrefillPanels;
-  size_t panel = a.first;
-  for (; panel + kPanels <= a.first + a.count; panel += kPanels)
-    linear_tile<W, kPanels, N>(a, panel, row);
-  for (; panel < a.first + a.count; ++panel) linear_tile<W, 1, N>(a, panel, row);
+  size_t i = 0;
+  for (; i + kPanels <= a.count; i += kPanels) linear_tile<W, kPanels, N>(a, i, row);
+  for (; i < a.count; ++i) linear_tile<W, 1, N>(a, i, row);
 }
 
 template <typename W>

@@ -34,16 +34,17 @@ template <class F, bool kWide, size_t kFirst, size_t P, size_t N>
 inline void quant_steps(const uint8_t* const* w, size_t b, const uint8_t* const* act,
                         IVec (&sums)[act_planes(kWide)][P][N]) {
 #pragma GCC unroll 8
-  for (size_t step = 0; step < F::kGroup / 4; ++step)
+  for (size_t step = 0; step < F::kGroup / 4; ++step) {
+    const size_t j = kFirst + step;
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
-      const size_t j = kFirst + step;
       const WVec v = F::vec(w[p], b, j);
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n)
         for (size_t plane = 0; plane < act_planes(kWide); ++plane)
           sums[plane][p][n] = dot(sums[plane][p][n], v, act[n] + plane * kActPlane + j * kActStep);
     }
+  }
 }
 
 template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
@@ -78,13 +79,13 @@ inline void quant_group(const uint8_t* const* w, size_t b, const uint8_t* const*
 }
 
 template <class F, bool kWide, size_t P, size_t N>
-inline void quant_tile(const LinearArgs& a, size_t panel, size_t row) {
+inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
   const size_t n_block = a.k / 32;
   Vec acc[P][N];
   const uint8_t* w[P];
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    w[p] = a.panels + (panel + p) * a.panel_bytes;
+    w[p] = a.panels + (a.first + (i + p) * a.step) * a.panel_bytes;
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
   }
@@ -117,16 +118,15 @@ inline void quant_tile(const LinearArgs& a, size_t panel, size_t row) {
   for (size_t p = 0; p < P; ++p)
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n)
-      store(a.y + (row + n) * a.y_stride + (panel + p - a.first) * kLanes, acc[p][n]);
+      store(a.y + (row + n) * a.y_stride + (i + p) * kLanes, acc[p][n]);
 }
 
 template <class F, bool kWide, size_t N>
 inline void quant_tokens(const LinearArgs& a, size_t row) {
   constexpr size_t kPanels = N == 1 ? kDecodePanels : kPrefillPanels;
-  size_t panel = a.first;
-  for (; panel + kPanels <= a.first + a.count; panel += kPanels)
-    quant_tile<F, kWide, kPanels, N>(a, panel, row);
-  for (; panel < a.first + a.count; ++panel) quant_tile<F, kWide, 1, N>(a, panel, row);
+  size_t i = 0;
+  for (; i + kPanels <= a.count; i += kPanels) quant_tile<F, kWide, kPanels, N>(a, i, row);
+  for (; i < a.count; ++i) quant_tile<F, kWide, 1, N>(a, i, row);
 }
 
 template <class F, bool kWide>
