@@ -10,9 +10,9 @@ namespace rwkv {
 namespace {
 
 constexpr std::array<DTypeInfo, static_cast<size_t>(DType::kCount)> kTypes = {{
-    {DType::kF32, "F32", 1, 4, 0, blocks::decode_f32},
-    {DType::kF16, "F16", 1, 2, 1, blocks::decode_f16},
-    {DType::kBF16, "BF16", 1, 2, 30, blocks::decode_bf16},
+    {DType::kF32, "F32", 1, 4, 0, blocks::decode_f32, blocks::encode_f32},
+    {DType::kF16, "F16", 1, 2, 1, blocks::decode_f16, blocks::encode_f16},
+    {DType::kBF16, "BF16", 1, 2, 30, blocks::decode_bf16, blocks::encode_bf16},
     {DType::kF64, "F64", 1, 8, 28, blocks::decode_f64},
     {DType::kI8, "I8", 1, 1, 24, nullptr},
     {DType::kI16, "I16", 1, 2, 25, nullptr},

@@ -25,6 +25,10 @@ struct DTypeInfo {
   // Decodes n_block blocks from `in` to `out` [n_block * block_values]; null for integer types, which
   // are never weights. Arithmetic is ggml's, in f32, so the values are bit-exact; F64 rounds to f32.
   void (*decode)(const std::byte* in, size_t n_block, float* out) noexcept;
+  // The other way, choosing for each block the scales that lose least. `importance` [n_block * block_values],
+  // >= 0, says how much an error of each value counts (squared); null: all the same. Values are finite. Null for
+  // types that are not written here.
+  void (*encode)(const float* in, size_t n_block, const float* importance, std::byte* out) noexcept = nullptr;
 };
 
 const DTypeInfo& info(DType dtype) noexcept;

@@ -39,6 +39,12 @@ void decode_q6_k(const Byte* in, size_t n_block, float* out) noexcept;
 void decode_iq4_nl(const Byte* in, size_t n_block, float* out) noexcept;
 void decode_iq4_xs(const Byte* in, size_t n_block, float* out) noexcept;
 
+// Encoders: see DTypeInfo::encode. F16 and BF16 round to nearest even; what is too large for F16 becomes the
+// largest F16.
+void encode_f32(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_f16(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_bf16(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+
 // Parts of the K blocks that packers need as well.
 struct ScaleMin {
   unsigned scale, min;
