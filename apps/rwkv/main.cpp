@@ -112,6 +112,7 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
+  app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 

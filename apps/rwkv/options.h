@@ -53,7 +53,7 @@ struct BenchOptions {
   std::vector<size_t> n_prompt{512}, n_gen{64}, batches{1};
   size_t repetitions = 3;
   std::string format = "md";
-  bool profile = false;
+  bool profile = false, neighbour = false;
 };
 
 int bench(const Options& options, const BenchOptions& bench);

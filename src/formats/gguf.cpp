@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kMaxName = 63;           // ggml's own limit is 64 with the terminator
 constexpr size_t kMaxKey = 65535;
 constexpr size_t kMaxString = size_t{1} << 30;
-constexpr size_t kMaxArray = size_t{1} << 30;
+constexpr size_t kMaxArray = size_t{1} << 24;  // values; the largest there is are vocabularies
 constexpr uint32_t kMaxDims = 4;
 
 enum ValueType : uint32_t {

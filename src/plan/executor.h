@@ -33,6 +33,7 @@ struct Bounds {
   double dot_per_s = 0, fma_per_s = 0;             // operations per second: integer dot products, f32
   double bytes_per_token = 0;                      // of weights in the file, read by one decode step
   double dot_per_token = 0, fma_per_token = 0;     // operations on quantized and on float weights
+  size_t n_thread = 1;
 };
 
 // What one kind of op took since profiling began. Names tell ops of a kind apart by their first matrix:

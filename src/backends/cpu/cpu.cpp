@@ -295,6 +295,7 @@ double best_rate(ThreadPool& pool, F f) {
 Bounds CpuExecutor::measure_bounds() {
   const std::lock_guard lock(mutex_);
   Bounds out;
+  out.n_thread = pool_.size();
   size_t bytes = 0;
   for (const PackedOp& op : ops_)
     if (const auto* linear = std::get_if<PackedLinear>(&op))
