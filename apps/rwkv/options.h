@@ -56,7 +56,15 @@ struct BenchOptions {
   bool profile = false;
 };
 
+struct PerplexityOptions {
+  std::string file, resume, base, lambada;
+  size_t chunk_length = 0, n_chunk = 0;
+  bool compare = false, json = false;
+};
+
 int bench(const Options& options, const BenchOptions& bench);
+int perplexity(const Options& options, const PerplexityOptions& perplexity);
+int lambada(const Options& options, const PerplexityOptions& perplexity);  // perplexity --lambada
 int run(const Options& options);
 int chat(const Options& options);
 int info(const Options& options);

@@ -49,6 +49,8 @@ rwkv_sampler_options sampler_options(const SamplingOptions& options, const char*
 
 // -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for.
 std::string read_prompt(const Options& options);
+// A file, or standard input for "-". Failure when no name is given.
+std::string read_text(const std::string& file);
 std::string process_escapes(const std::string& text);
 
 // Control characters that could steer a terminal become visible symbols.
