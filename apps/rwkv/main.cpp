@@ -127,11 +127,22 @@ void add_perplexity(CLI::App* app, command::PerplexityOptions& p) {
   app->add_flag("--json", p.json, "as JSON");
 }
 
+void add_imatrix(CLI::App* app, command::ImatrixOptions& i) {
+  app->add_option("-f,--file", i.file, "calibration text; \"-\" reads standard input");
+  app->add_option("-o,--output", i.out, "file to write")->required();
+  app->add_option("--output-format", i.format, "gguf or dat")->check(CLI::IsMember({"gguf", "dat"}));
+  app->add_option("-c,--ctx-size", i.chunk_length, "reset the state after this many tokens (default: never)")
+      ->check(CLI::Range(1, 1 << 30));
+  app->add_option("--chunks", i.n_chunk, "stop after this many chunks (of -c, else 512 tokens)");
+  app->add_option("--in-file", i.inputs, "importance matrix that is added; may be given again");
+}
+
 // What the subcommands with options of their own are given.
 struct Given {
   Options o;
   command::BenchOptions bench;
   command::PerplexityOptions perplexity;
+  command::ImatrixOptions imatrix;
 };
 
 int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
@@ -148,6 +159,7 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
   if (chosen("bench")) return command::bench(o, given.bench);
   if (chosen("perplexity")) return command::perplexity(o, given.perplexity);
+  if (chosen("imatrix")) return command::imatrix(o, given.imatrix);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -181,6 +193,9 @@ int main(int argc, char** argv) {
   CLI::App* perplexity = add("perplexity", "how well a model predicts a text, and beside another model");
   add_model(perplexity, options);
   add_perplexity(perplexity, given.perplexity);
+  CLI::App* imatrix = add("imatrix", "importance matrix for quantizing, from a text");
+  add_model(imatrix, options);
+  add_imatrix(imatrix, given.imatrix);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);

@@ -62,8 +62,15 @@ struct PerplexityOptions {
   bool compare = false, json = false;
 };
 
+struct ImatrixOptions {
+  std::string file, out, format = "gguf";
+  std::vector<std::string> inputs;
+  size_t chunk_length = 0, n_chunk = 0;
+};
+
 int bench(const Options& options, const BenchOptions& bench);
 int perplexity(const Options& options, const PerplexityOptions& perplexity);
+int imatrix(const Options& options, const ImatrixOptions& imatrix);
 int lambada(const Options& options, const PerplexityOptions& perplexity);  // perplexity --lambada
 int run(const Options& options);
 int chat(const Options& options);

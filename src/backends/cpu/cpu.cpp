@@ -81,6 +81,12 @@ class CpuExecutor final : public Executor {
     body_calls_ = head_calls_ = 0;
   }
   std::vector<OpProfile> profile() const override;
+  void set_collecting(bool on) override {
+    const std::lock_guard lock(mutex_);
+    collecting_ = on;
+    if (on) collector_.clear();
+  }
+  std::vector<InputSums> collected() const override { return collector_.collected(*plan_); }
 
  private:
   struct Part {  // a piece of a segment that fits into kMaxRows
@@ -230,7 +236,8 @@ class CpuExecutor final : public Executor {
   AlignedBuffer quantized_;            // activations of the op in work, for block types
   std::vector<AlignedBuffer> scratch_; // one a thread
   size_t capacity_ = 0;
-  bool profiling_ = false;
+  bool profiling_ = false, collecting_ = false;
+  InputCollector collector_;
   std::vector<double> body_seconds_, head_seconds_;  // of each op
   uint64_t body_calls_ = 0, head_calls_ = 0;
   std::mutex mutex_;
@@ -424,6 +431,9 @@ void CpuExecutor::quantize_inputs(const PackedLinear& op) {
 }
 
 void CpuExecutor::run(const PackedLinear& op) {
+  if (collecting_)
+    for (const PackedLinear::Part& p : op.parts)
+      collector_.add(*p.part, row(p.part->in, 0) + p.part->in_offset, stride_[p.part->in], rows_);
   quantize_inputs(op);
   pool_.run(op.chunks.size(), [&](size_t chunk, size_t thread) {
     run_linear_chunk(op, op.chunks[chunk], scratch_[thread].as<float>());
