@@ -137,12 +137,22 @@ void add_imatrix(CLI::App* app, command::ImatrixOptions& i) {
   app->add_option("--in-file", i.inputs, "importance matrix that is added; may be given again");
 }
 
+void add_quality(CLI::App* app, Options& o, command::QualityOptions& q) {
+  app->add_option("MODEL", o.model, "the original");
+  app->add_option("-f,--file", q.file, "text; \"-\" reads standard input");
+  app->add_option("--types", q.types, "types to quantize to and measure: q8_0,q6_k,q4_k_m")->delimiter(',');
+  app->add_option("--models", q.models, "quantized files to measure: A.gguf,B.gguf")->delimiter(',');
+  app->add_option("-o,--output", q.folder, "folder of report.md, .json, .svg, .html (default: quality)");
+  app->add_option("--chunks", q.n_chunk, "tokens of the text to read, in 512s (default: 8; 0: all)");
+}
+
 // What the subcommands with options of their own are given.
 struct Given {
   Options o;
   command::BenchOptions bench;
   command::PerplexityOptions perplexity;
   command::ImatrixOptions imatrix;
+  command::QualityOptions quality;
 };
 
 int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
@@ -159,6 +169,7 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
   if (chosen("bench")) return command::bench(o, given.bench);
   if (chosen("perplexity")) return command::perplexity(o, given.perplexity);
+  if (chosen("quality")) return command::quality(o, given.quality);
   if (chosen("imatrix")) return command::imatrix(o, given.imatrix);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
@@ -193,6 +204,9 @@ int main(int argc, char** argv) {
   CLI::App* perplexity = add("perplexity", "how well a model predicts a text, and beside another model");
   add_model(perplexity, options);
   add_perplexity(perplexity, given.perplexity);
+  CLI::App* quality = add("quality", "what each quantized form of a model costs: a report");
+  add_model(quality, options);
+  add_quality(quality, options, given.quality);
   CLI::App* imatrix = add("imatrix", "importance matrix for quantizing, from a text");
   add_model(imatrix, options);
   add_imatrix(imatrix, given.imatrix);

@@ -68,9 +68,16 @@ struct ImatrixOptions {
   size_t chunk_length = 0, n_chunk = 0;
 };
 
+struct QualityOptions {
+  std::string file, folder = "quality";
+  std::vector<std::string> types, models;
+  size_t n_chunk = 8;
+};
+
 int bench(const Options& options, const BenchOptions& bench);
 int perplexity(const Options& options, const PerplexityOptions& perplexity);
 int imatrix(const Options& options, const ImatrixOptions& imatrix);
+int quality(const Options& options, const QualityOptions& quality);
 int lambada(const Options& options, const PerplexityOptions& perplexity);  // perplexity --lambada
 int run(const Options& options);
 int chat(const Options& options);

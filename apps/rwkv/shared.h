@@ -60,6 +60,10 @@ void print(std::string_view text, bool to_terminal);
 // Feeds with a progress line; the logits after the last token.
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens);
 
+// Tokens per second: a prompt of n tokens; n greedy steps of `batch` sequences together.
+double prefill_rate(const rwkv_api::Model& model, size_t n);
+double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch);
+
 struct Timings {
   double load_s = 0, prefill_s = 0, decode_s = 0;
   uint64_t n_prefill = 0, n_decode = 0;
