@@ -109,6 +109,26 @@ RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);
 /* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights" since then; valid until this thread's next call. */
 RWKV_API const char* rwkv_profile_text(rwkv_model* model);
 
+/* ------------------------------------------------------------------ importance matrix */
+
+/* Sums the squared inputs of every matrix over all rows fed from now on (forgetting what was), or stops. Feed
+ * with rwkv_session_feed_all so that the head counts every row too. RWKV_ERR_UNSUPPORTED by device. */
+RWKV_API rwkv_status rwkv_imatrix_start(rwkv_model* model, bool on);
+
+typedef struct rwkv_imatrix_options {
+  size_t size;
+  bool dat;                  /* llama.cpp's older .dat instead of GGUF */
+  const char* dataset;       /* name of the text, kept in the file */
+  uint32_t n_chunk;          /* chunks of it that were read, and tokens of one (0: 512); kept in the file */
+  uint32_t chunk_size;
+  const char* const* inputs; /* files of either kind that are added */
+  size_t n_input;
+} rwkv_imatrix_options;
+
+/* Writes what was collected, in llama.cpp's format and under GGUF names; atomic. `model` may be NULL: the inputs
+ * alone are combined. RWKV_ERR_ARGUMENT: there is nothing; RWKV_ERR_SHAPE: inputs of different models. */
+RWKV_API rwkv_status rwkv_imatrix_save(rwkv_model* model, const char* path, const rwkv_imatrix_options* options);
+
 /* ------------------------------------------------------------------ text */
 
 /* Writes up to `capacity` ids; *n_token is the number that the text has, so call again when it is larger.

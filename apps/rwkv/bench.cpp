@@ -38,6 +38,8 @@ std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
   return tokens;
 }
 
+}  // namespace
+
 double prefill_rate(const rwkv_api::Model& model, size_t n) {
   rwkv_api::Session session(model);
   const auto tokens = some_tokens(n, model.n_vocab(), 0);
@@ -70,6 +72,8 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch) {
   for (size_t i = 0; i < n; ++i) step();
   return static_cast<double>(n * batch) / watch.seconds();
 }
+
+namespace {
 
 // A busy loop on the first core that this process may use, for as long as it lives.
 class Neighbour {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plan/input_sums.h"
 #include "plan/plan.h"
 
 namespace rwkv {
@@ -71,6 +72,10 @@ class Executor {
   // an op. Empty where a backend does not measure.
   virtual void set_profiling(bool) {}
   virtual std::vector<OpProfile> profile() const { return {}; }
+
+  // Sums the squared inputs of every matrix from now on (forgetting what was), or not; and what there is.
+  virtual void set_collecting(bool on);  // Error{kUnsupported} where a backend cannot
+  virtual std::vector<InputSums> collected() const { return {}; }
 };
 
 // Error{kArgument} names the first token out of range, empty segment, slot used twice ...

@@ -356,6 +356,16 @@ std::vector<OpProfile> CpuExecutor::profile() const {
   return out;
 }
 
+void CpuExecutor::set_collecting(bool on) {
+  const std::lock_guard lock(mutex_);
+  collecting_ = on;
+  if (on) collector_.clear();
+}
+std::vector<InputSums> CpuExecutor::collected() const {
+  const std::lock_guard lock(mutex_);
+  return collector_.collected(*plan_);
+}
+
 }  // namespace cpu
 
 std::unique_ptr<Executor> make_cpu_executor(std::shared_ptr<const Plan> plan,

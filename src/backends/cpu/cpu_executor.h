@@ -36,6 +36,8 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   Bounds measure_bounds() override;
   void set_profiling(bool on) override;
   std::vector<OpProfile> profile() const override;
+  void set_collecting(bool on) override;
+  std::vector<InputSums> collected() const override;
 
  private:
   struct Part {  // a piece of a segment that fits into kMaxRows
@@ -135,6 +137,9 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   std::vector<double> seconds_;  // of each op
   std::vector<uint64_t> calls_;
   std::chrono::steady_clock::time_point lap_;
+
+  bool collecting_ = false;
+  InputCollector collector_;
 
   // The walk under way.
   const Stages* stages_ = nullptr;

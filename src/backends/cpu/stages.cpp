@@ -43,6 +43,9 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
   for (size_t i = s.first; i < s.last; ++i) {
     const PackedOp& op = ops_[i];
     if (const auto* linear = std::get_if<PackedLinear>(&op)) {
+      if (collecting_)
+        for (const PackedLinear::Part& p : linear->parts)
+          collector_.add(*p.part, row(p.part->in, 0) + p.part->in_offset, stride_[p.part->in], rows_);
       const bool few = rows_ < kManyRows;
       if (few) {
         job_ = stage_inputs(*linear, serial);

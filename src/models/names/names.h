@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "models/weights.h"
@@ -38,5 +39,9 @@ std::span<const NameScheme> gguf_schemes();
 // Chooses the scheme and renames. Tensors that no row knows are left out (and logged).
 // Error{kUnsupported} when no scheme fits.
 std::shared_ptr<Weights> canonical_weights(std::shared_ptr<TensorFile> file);
+
+// The name of a canonical tensor in a GGUF file of that version ("v7", "v5.2", "rwkv6qwen2" ...); empty when it
+// has none of its own (vectors that lie fused, DeepEmbed's).
+std::string gguf_name(std::string_view version, std::string_view canonical);
 
 }  // namespace rwkv
