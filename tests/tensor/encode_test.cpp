@@ -1,5 +1,5 @@
-// Encoders of the block types: never above the errors that ggml's quantizer was measured to make, sensible on odd
-// blocks, deterministic.
+// Encoders of the block types: never above the errors that ggml's quantizer was measured to make, sensible on
+// odd blocks, deterministic.
 #include <algorithm>
 #include <random>
 #include <sstream>
@@ -38,7 +38,8 @@ std::vector<float> round_trip(DType dtype, const std::vector<float>& x, const fl
 }
 
 // Sum of importance * (a - b)^2; b null: of a^2.
-double squares(const std::vector<float>& a, const std::vector<float>* b = nullptr, const float* importance = nullptr) {
+double squares(const std::vector<float>& a, const std::vector<float>* b = nullptr,
+               const float* importance = nullptr) {
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     const double d = static_cast<double>(a[i]) - (b ? static_cast<double>((*b)[i]) : 0.0);
@@ -71,10 +72,14 @@ struct Kind {
   size_t first, last;
   bool relative;
 };
-constexpr Kind kKinds[] = {{"rmse_normal", 0, 16, false},           {"rmse_outlier_row", 16, 17, false},
-                           {"rmse_heavy_tail_row", 17, 18, false},  {"relative_rmse_tiny_row", 18, 19, true},
-                           {"rmse_constant_row", 20, 21, false},    {"rmse_one_sided_row", 21, 22, false},
-                           {"relative_rmse_large_row", 22, 23, true}, {"rmse_single_value_row", 23, 24, false}};
+constexpr Kind kKinds[] = {{"rmse_normal", 0, 16, false},
+                           {"rmse_outlier_row", 16, 17, false},
+                           {"rmse_heavy_tail_row", 17, 18, false},
+                           {"relative_rmse_tiny_row", 18, 19, true},
+                           {"rmse_constant_row", 20, 21, false},
+                           {"rmse_one_sided_row", 21, 22, false},
+                           {"relative_rmse_large_row", 22, 23, true},
+                           {"rmse_single_value_row", 23, 24, false}};
 
 std::vector<std::string> cells(const std::string& line) {
   std::vector<std::string> out;
@@ -104,34 +109,76 @@ TEST_P(Encode, errs_no_more_than_ggml) {
       const std::vector<float> want = part(input);
       double error = rmse(part(got), want);
       if (kind.relative) error /= std::sqrt(squares(want) / static_cast<double>(want.size()));
-      const size_t column = static_cast<size_t>(std::find(head.begin(), head.end(), kind.column) - head.begin());
+      const size_t column =
+          static_cast<size_t>(std::find(head.begin(), head.end(), kind.column) - head.begin());
       EXPECT_LE(error, std::stod(row.at(column)) + 5e-7) << kind.column;  // printed to six places
     }
-    EXPECT_EQ(squares(std::vector<float>(got.begin() + 256 * 19, got.begin() + 256 * 20)), 0) << "a row of zeros";
+    EXPECT_EQ(squares(std::vector<float>(got.begin() + 256 * 19, got.begin() + 256 * 20)), 0)
+        << "a row of zeros";
   }
   EXPECT_TRUE(found);
 }
 
-// Largest error allowed, as a share of the size of unit values: what was reached when this was written, and 0.5 %.
-struct Reached {
+struct Limits {
   DType dtype;
-  double normal, tiny;  // of values around 1 and around 1e-6
+  // Errors of values around 1 and around 1e-6, in their units, as reached when this was written.
+  double normal, tiny;
+  // Half a step of the levels and of the group's scale (and minimum), as a share of the block's largest
+  // value.
+  double worst;
 };
-constexpr Reached kReached[] = {
-    {DType::kQ4_0, 0.0792, 0.0851}, {DType::kQ4_1, 0.0686, 0.0788}, {DType::kQ5_0, 0.03931, 0.04804},
-    {DType::kQ5_1, 0.0337, 0.0463}, {DType::kQ8_0, 0.005207, 0.01718},
+constexpr Limits kLimits[] = {
+    {DType::kQ4_0, 0.0792, 0.0851, 0.5 / 7},
+    {DType::kQ4_1, 0.0684, 0.0788, 1.0 / 15},
+    {DType::kQ5_0, 0.03931, 0.04804, 0.5 / 15},
+    {DType::kQ5_1, 0.0336, 0.0477, 1.0 / 31},
+    {DType::kQ8_0, 0.005207, 0.01718, 0.5 / 127},
+    {DType::kQ2_K, 0.2567, 0.2586, 1.0 / 3 + 2.0 / 30},
+    {DType::kQ3_K, 0.1405, 0.1431, 0.5 / 3 + 1.0 / 62},
+    {DType::kQ4_K, 0.069, 0.0797, 1.0 / 15 + 2.0 / 126},
+    {DType::kQ5_K, 0.03433, 0.0671, 1.0 / 31 + 2.0 / 126},
+    {DType::kQ6_K, 0.0161, 0.0274, 0.5 / 31 + 1.0 / 254},
+    {DType::kIQ4_NL, 0.07205, 0.1985, 12.0 / 113},
+    {DType::kIQ4_XS, 0.0725, 0.1969, 12.0 / 113 + 1.0 / 62},
 };
-
-TEST_P(Encode, errs_no_more_than_it_did) {
-  const auto* reached = std::find_if(std::begin(kReached), std::end(kReached),
-                                     [](const Reached& r) { return r.dtype == GetParam(); });
-  ASSERT_NE(reached, std::end(kReached));
-  const auto values = normal_values(64 * 256, 1), tiny = normal_values(64 * 256, 2, 1e-6f);
-  EXPECT_LE(rmse(round_trip(GetParam(), values), values), reached->normal * 1.005);
-  EXPECT_LE(rmse(round_trip(GetParam(), tiny), tiny), 1e-6 * reached->tiny * 1.005);
+const Limits& limits_of(DType dtype) {
+  const auto* found =
+      std::find_if(std::begin(kLimits), std::end(kLimits), [&](const Limits& l) { return l.dtype == dtype; });
+  EXPECT_NE(found, std::end(kLimits)) << name(dtype);
+  return found == std::end(kLimits) ? kLimits[0] : *found;
 }
 
-// Blocks of every size and shape: the error is never above the signal, and within what the type's steps allow.
+TEST_P(Encode, errs_no_more_than_it_did) {
+  const Limits& limits = limits_of(GetParam());
+  const auto values = normal_values(64 * 256, 1), tiny = normal_values(64 * 256, 2, 1e-6f);
+  EXPECT_LE(rmse(round_trip(GetParam(), values), values), limits.normal * 1.005);
+  EXPECT_LE(rmse(round_trip(GetParam(), tiny), tiny), 1e-6 * limits.tiny * 1.005);
+}
+
+// Any distribution: powers of a normal value, shifted, with zeros; root mean square and never more than the
+// worst case.
+TEST_P(Encode, errs_within_its_steps) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 300; ++round) {
+    const double power = 0.2 + static_cast<double>(random() % 40) / 10,
+                 shift = static_cast<double>(random() % 7) - 3;
+    const double size = std::exp(static_cast<double>(random() % 14) - 7);
+    const uint64_t zeros = random() % 8;
+    std::vector<float> x(256);
+    for (float& value : x) {
+      const double v = static_cast<double>(normal(random));
+      const double shaped = std::copysign(std::pow(std::abs(v), power), v) + (round % 2 ? shift : 0.0);
+      value = random() % 8 < zeros ? 0.0f : static_cast<float>(size * shaped);
+    }
+    double largest = 0;
+    for (const float value : x) largest = std::max(largest, std::abs(static_cast<double>(value)));
+    ASSERT_LE(rmse(round_trip(GetParam(), x), x), 1.001 * limits_of(GetParam()).worst * largest)
+        << "power " << power << " shift " << shift << " size " << size << " round " << round;
+  }
+}
+
+// Blocks of every size and shape: the error is never above the signal, and within what the type's steps
+// allow.
 TEST_P(Encode, is_bounded_on_odd_blocks) {
   std::mt19937_64 random(3);
   std::vector<std::vector<float>> cases(10, std::vector<float>(256));
@@ -179,8 +226,10 @@ TEST_P(Encode, treats_each_block_alone) {
     EXPECT_TRUE(same_bits(all, encode(GetParam(), x, w)));
     for (size_t block = 0; block < 7; ++block) {
       std::vector<std::byte> one(type.block_bytes);
-      type.encode(x.data() + block * type.block_values, 1, w ? w + block * type.block_values : nullptr, one.data());
-      EXPECT_EQ(std::memcmp(one.data(), all.data() + block * type.block_bytes, one.size()), 0) << "block " << block;
+      type.encode(x.data() + block * type.block_values, 1, w ? w + block * type.block_values : nullptr,
+                  one.data());
+      EXPECT_EQ(std::memcmp(one.data(), all.data() + block * type.block_bytes, one.size()), 0)
+          << "block " << block;
     }
   }
 }
@@ -191,9 +240,12 @@ TEST_P(Encode, follows_importance) {
   std::mt19937_64 random(8);
   for (float& w : importance) w = random() % 4 == 0 ? 30.0f : 0.3f;
   const auto plain = round_trip(GetParam(), x), weighted = round_trip(GetParam(), x, importance.data());
-  const double before = squares(plain, &x, importance.data()), after = squares(weighted, &x, importance.data());
-  if (GetParam() == DType::kQ8_0) EXPECT_LE(after, before);
-  else EXPECT_LE(after, 0.97 * before);
+  const double before = squares(plain, &x, importance.data()),
+               after = squares(weighted, &x, importance.data());
+  if (GetParam() == DType::kQ8_0)
+    EXPECT_LE(after, before);
+  else
+    EXPECT_LE(after, 0.97 * before);
   // Equal importances, whatever their size, are none.
   std::fill(importance.begin(), importance.end(), 0.0f);
   EXPECT_TRUE(same_bits(encode(GetParam(), x, importance.data()), encode(GetParam(), x)));
@@ -223,7 +275,8 @@ TEST(encode, q8_0_is_within_half_a_step) {
     for (size_t i = 0; i < x.size(); ++i) {
       float largest = 0;
       for (size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) largest = std::max(largest, std::abs(x[j]));
-      // Half a step, the half float's rounding at the ends (2^-11, or 2^-25 where it is subnormal, 127 times).
+      // Half a step, the half float's rounding at the ends (2^-11, or 2^-25 where it is subnormal, 127
+      // times).
       EXPECT_LE(std::abs(got[i] - x[i]), largest / 254 + std::max(largest * 0x1p-11f, 127 * 0x1p-25f));
     }
   }

@@ -1,13 +1,8 @@
 // Encoders of the blocks of 32 values: Q8_0 Q5_1 Q5_0 Q4_1 Q4_0.
-#include "tensor/blocks/fit.h"
+#include "tensor/blocks/super.h"
 
 namespace rwkv::blocks {
 namespace {
-
-void put_half(Byte* out, float value) noexcept {
-  const uint16_t half = f32_to_f16(value);
-  std::memcpy(out, &half, 2);
-}
 
 // Low nibbles of values 0..15, high ones of 16..31; returns the fifth bits.
 uint32_t put_nibbles(const I4* q, size_t lane, Byte* out) noexcept {
@@ -20,22 +15,8 @@ uint32_t put_nibbles(const I4* q, size_t lane, Byte* out) noexcept {
   return high;
 }
 
-// f(values, count, out) for each four blocks (or the last few).
-template <size_t kBytes, class F>
-void each_four(const float* in, size_t n_block, const float* importance, Byte* out, F f) noexcept {
-  Values<32> v;
-  for (size_t block = 0; block < n_block; block += 4) {
-    const size_t count = n_block - block < 4 ? n_block - block : 4;
-    float mean[4] = {};
-    for (size_t lane = 0; lane < count; ++lane)
-      mean[lane] = mean_importance(importance ? importance + 32 * (block + lane) : nullptr, 32);
-    load_groups(in + 32 * block, importance ? importance + 32 * block : nullptr, mean, count, v);
-    f(v, count, out + kBytes * block);
-  }
-}
-
-// Levels that the extreme value may map to: a greedy choice on normal and heavy-tailed values, and whole levels, so that
-// values which lie on levels already are found again.
+// Levels that the extreme value may map to: a greedy choice on normal and heavy-tailed values, and whole
+// levels, so that values which lie on levels already are found again.
 constexpr float kWhole4[] = {-8, 7, -7, 8}, kScan4[] = {-8.5f, -7.75f, -8.75f, -8.25f, -7.25f, -6.5f, -6, 6};
 constexpr float kWhole5[] = {-16, 15, -15, 16};
 constexpr float kScan5[] = {-16.5f, -14, -15.75f, -16.25f, -15.25f, -13, -14.75f, -16.75f, -12, 14, 13, 12};
@@ -63,6 +44,7 @@ void encode_scaled(const float* in, size_t n_block, const float* importance, Byt
 Line halve_line(const Values<32>& v, float top, const Line& line) noexcept {
   F4 low, high;
   range_of(v, low, high);
+  const LineSums fixed = fixed_sums(v);
   Line best = {splat(0), to_half(0.5f * (low + high)), splat(0)};
   best.error = error_of(v, top, best.a, best.b);
   const auto take = [&](F4 a, F4 b) {
@@ -77,30 +59,29 @@ Line halve_line(const Values<32>& v, float top, const Line& line) noexcept {
   }
   take(line.a, line.b);
   for (int round = 0; round < 2; ++round) {
-    LineSums s = line_sums(v, top, best.a, best.b);
+    LineSums s = line_sums(v, fixed, top, best.a, best.b);
     take(divide(s.qx - best.b * s.q, s.qq), best.b);
-    s = line_sums(v, top, best.a, best.b);
+    s = line_sums(v, fixed, top, best.a, best.b);
     take(best.a, (s.x - best.a * s.q) / s.w);
   }
   if (any(coarse(best.a))) {
     const F4 a = best.a, b = best.b;
     for (const float step : kCoarseSteps) {
       const F4 next = to_half(a + step);
-      const LineSums s = line_sums(v, top, next, b);
+      const LineSums s = line_sums(v, fixed, top, next, b);
       take(next, (s.x - next * s.q) / s.w);
     }
   }
   return best;
 }
 
-constexpr Inset kInsets4[] = {{0, 0}, {-0.4f, -0.4f}, {0.25f, 0.25f}, {0.5f, 0.5f}, {0.5f, 0}, {0, 0.5f}, {1, 0.25f}, {0.25f, 1}};
-
 template <bool kFifth>
 void encode_line(const float* in, size_t n_block, const float* importance, Byte* out) noexcept {
   constexpr size_t kBytes = kFifth ? 24 : 20;
   constexpr float kTop = kFifth ? 31 : 15;
   each_four<kBytes>(in, n_block, importance, out, [&](const Values<32>& v, size_t count, Byte* to) {
-    const Line line = halve_line(v, kTop, fit_line(v, kTop, kInsets4, 2));
+    const auto insets = kFifth ? std::span<const Inset>(kInsets31) : std::span<const Inset>(kInsets15);
+    const Line line = halve_line(v, kTop, fit_line(v, kTop, insets, 2));
     const F4 inverse = reciprocal(line.a);
     const Integers levels{0, kTop};
     I4 q[32];

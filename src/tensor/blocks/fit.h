@@ -1,7 +1,7 @@
-// Fitting scales to groups of values, four groups at once: x ~ d * level(q), or x ~ a * q + b. A fit tries a list of scales
-// that map the largest value to one level or another (also past the last one: clipping few values can pay), takes the
-// one with the least weighted squared error, and then alternates between least squares for the scale and nearest
-// levels for the values.
+// Fitting scales to groups of values, four groups at once: x ~ d * level(q), or x ~ a * q + b. A fit tries a
+// list of scales that map the largest value to one level or another (also past the last one: clipping few
+// values can pay), takes the one with the least weighted squared error, and then alternates between least
+// squares for the scale and nearest levels for the values.
 #pragma once
 
 #include <cmath>
@@ -18,7 +18,8 @@ struct Values {
   F4 x[N], w[N];
 };
 
-// What importances are divided by, so that weights are around 1; 0: there is nothing to go by, all count the same.
+// What importances are divided by, so that weights are around 1; 0: there is nothing to go by, all count the
+// same.
 inline float mean_importance(const float* importance, size_t n) noexcept {
   if (!importance) return 0;
   float sum = 0;
@@ -28,9 +29,10 @@ inline float mean_importance(const float* importance, size_t n) noexcept {
 
 // Groups lie one behind the other; those past `count` become zeros. mean[lane] as above.
 template <size_t N>
-void load_groups(const float* in, const float* importance, const float* mean, size_t count, Values<N>& out) noexcept {
-  constexpr float kLargest = 1e9f;        // more than any block can hold, and its square is finite
-  constexpr float kLeastWeight = 1e-6f;   // keeps sums of weights above 0
+void load_groups(const float* in, const float* importance, const float* mean, size_t count,
+                 Values<N>& out) noexcept {
+  constexpr float kLargest = 1e9f;       // more than any block can hold, and its square is finite
+  constexpr float kLeastWeight = 1e-6f;  // keeps sums of weights above 0
   for (size_t lane = 0; lane < 4; ++lane)
     for (size_t i = 0; i < N; ++i) {
       const bool there = lane < count;
@@ -40,7 +42,22 @@ void load_groups(const float* in, const float* importance, const float* mean, si
     }
 }
 
-// Subnormal halves are multiples of 2^-24. A scale of few of them is so coarse that its neighbours must be tried too.
+// f(values, count, out) for each four blocks (or the last few).
+template <size_t kBytes, class F>
+void each_four(const float* in, size_t n_block, const float* importance, Byte* out, F f) noexcept {
+  Values<32> v;
+  for (size_t block = 0; block < n_block; block += 4) {
+    const size_t count = n_block - block < 4 ? n_block - block : 4;
+    float mean[4] = {};
+    for (size_t lane = 0; lane < count; ++lane)
+      mean[lane] = mean_importance(importance ? importance + 32 * (block + lane) : nullptr, 32);
+    load_groups(in + 32 * block, importance ? importance + 32 * block : nullptr, mean, count, v);
+    f(v, count, out + kBytes * block);
+  }
+}
+
+// Subnormal halves are multiples of 2^-24. A scale of few of them is so coarse that its neighbours must be
+// tried too.
 constexpr float kHalfUnit = 0x1p-24f;
 constexpr float kCoarseSteps[] = {-2 * kHalfUnit, -kHalfUnit, kHalfUnit, 2 * kHalfUnit};
 inline I4 coarse(F4 d) noexcept { return abs(d) < 64 * kHalfUnit; }
@@ -49,6 +66,7 @@ inline I4 coarse(F4 d) noexcept { return abs(d) < 64 * kHalfUnit; }
 struct Integers {
   float low, high;
   F4 operator()(F4 v) const noexcept { return nearest(clamp(v, splat(low), splat(high))); }
+  F4 index(F4 v) const noexcept { return (*this)(v)-low; }  // what a block stores: 0, 1, ...
 };
 
 template <size_t N, class Levels>
@@ -94,8 +112,8 @@ inline void take_better(Scale& best, F4 d, F4 error) noexcept {
   best = {select(better, d, best.d), select(better, error, best.error)};
 }
 
-// x ~ d * level, d any float: of the scales that map the extreme value to each of `divisors` (levels, not always whole), the
-// one whose assignment explains most after least squares.
+// x ~ d * level, d any float: of the scales that map the extreme value to each of `divisors` (levels, not
+// always whole), the one whose assignment explains most after least squares.
 template <size_t N, class Levels>
 F4 scan_scales(const Values<N>& v, const Levels& levels, std::span<const float> divisors) noexcept {
   const F4 one_over = reciprocal(extreme_of(v));
@@ -109,15 +127,15 @@ F4 scan_scales(const Values<N>& v, const Levels& levels, std::span<const float> 
       qq += wq * q;
     }
     const F4 d = divide(qx, qq);
-    const I4 better = qx * d > explained;
+    const I4 better = qx * d > explained * 1.000001f;  // among equals the first one
     best = select(better, d, best);
     explained = select(better, qx * d, explained);
   }
   return best;
 }
 
-// The same with a half float for d. `whole` divisors are tried as they are, so that values which already lie on levels
-// are found again.
+// The same with a half float for d. `whole` divisors are tried as they are, so that values which already lie
+// on levels are found again.
 template <size_t N, class Levels>
 Scale fit_half_scale(const Values<N>& v, const Levels& levels, std::span<const float> whole,
                      std::span<const float> divisors, int rounds) noexcept {
@@ -130,6 +148,7 @@ Scale fit_half_scale(const Values<N>& v, const Levels& levels, std::span<const f
   if (any(coarse(best.d))) {
     const F4 d = best.d;
     for (const float step : kCoarseSteps) take(d + step);
+    for (const float step : kCoarseSteps) take(splat(step));
   }
   return best;
 }
@@ -143,7 +162,8 @@ struct Line {
 };
 inline void take_better(Line& best, const Line& line) noexcept {
   const I4 better = line.error < best.error;
-  best = {select(better, line.a, best.a), select(better, line.b, best.b), select(better, line.error, best.error)};
+  best = {select(better, line.a, best.a), select(better, line.b, best.b),
+          select(better, line.error, best.error)};
 }
 
 // The least-squares line. Where all q are the same it is level.
@@ -156,20 +176,30 @@ inline Line solve(const LineSums& s) noexcept {
   return {a, b, s.xx - a * s.qx - b * s.x};
 }
 
-// q of the line: the integers 0..top.
+// Those that do not depend on q.
 template <size_t N>
-LineSums line_sums(const Values<N>& v, float top, F4 a, F4 b) noexcept {
-  const Integers levels{0, top};
-  const F4 inverse = reciprocal(a);
+LineSums fixed_sums(const Values<N>& v) noexcept {
   LineSums s = {};
   for (size_t i = 0; i < N; ++i) {
-    const F4 q = levels((v.x[i] - b) * inverse), wq = v.w[i] * q, wx = v.w[i] * v.x[i];
+    const F4 wx = v.w[i] * v.x[i];
     s.w += v.w[i];
+    s.x += wx;
+    s.xx += wx * v.x[i];
+  }
+  return s;
+}
+// q of the line a q + b: the integers 0..top. `fixed`: of the same values.
+template <size_t N>
+LineSums line_sums(const Values<N>& v, const LineSums& fixed, float top, F4 a, F4 b) noexcept {
+  const Integers levels{0, top};
+  const F4 inverse = reciprocal(a);
+  LineSums s = fixed;
+  s.q = s.qq = s.qx = splat(0);
+  for (size_t i = 0; i < N; ++i) {
+    const F4 q = levels((v.x[i] - b) * inverse), wq = v.w[i] * q;
     s.q += wq;
     s.qq += wq * q;
-    s.x += wx;
     s.qx += wq * v.x[i];
-    s.xx += wx * v.x[i];
   }
   return s;
 }
@@ -198,8 +228,17 @@ void range_of(const Values<N>& v, F4& low, F4& high) noexcept {
 struct Inset {
   float low, high;
 };
+// For 4, 16 and 32 levels; greedy choices on normal and heavy-tailed values.
+constexpr Inset kInsets3[] = {{0, 0},        {0.6f, 0.4f}, {0.2f, 0.6f},  {0.6f, 0},
+                              {-0.2f, 0.4f}, {0.4f, 0.4f}, {0.2f, -0.2f}, {0.2f, 0.4f}};
+constexpr Inset kInsets15[] = {{0, 0},        {-0.2f, 0.5f}, {0.5f, 0},      {0, 0.25f}, {0.25f, 0},
+                               {0.5f, -0.2f}, {0.25f, 0.5f}, {-0.2f, 0.25f}, {0, -0.4f}, {0.25f, 0.25f}};
+constexpr Inset kInsets31[] = {{0, 0},         {0.5f, -0.2f}, {-0.2f, 0.25f}, {0.25f, 0},
+                               {-0.2f, 0.5f},  {0, 0.25f},    {0.25f, -0.2f}, {0.25f, 0.25f},
+                               {-0.2f, -0.4f}, {-0.4f, 0},    {0.25f, 0.5f}};
 
-// x ~ a q + b with q = 0..top: of the lines with each inset, the one that fits best after least squares; `rounds` more.
+// x ~ a q + b with q = 0..top: of the lines with each inset, the one that fits best after least squares;
+// `rounds` more.
 template <size_t N>
 Line fit_line(const Values<N>& v, float top, std::span<const Inset> insets, int rounds) noexcept {
   F4 low, high;
@@ -212,12 +251,14 @@ Line fit_line(const Values<N>& v, float top, std::span<const Inset> insets, int 
   }
   low -= middle;
   high -= middle;
+  const LineSums fixed = fixed_sums(centred);
   Line best = {splat(0), splat(0), splat(INFINITY)};
   for (const Inset inset : insets) {
     const F4 a = (high - low) / (top + inset.low + inset.high);
-    take_better(best, solve(line_sums(centred, top, a, low + inset.low * a)));
+    take_better(best, solve(line_sums(centred, fixed, top, a, low + inset.low * a)));
   }
-  for (int round = 0; round < rounds; ++round) take_better(best, solve(line_sums(centred, top, best.a, best.b)));
+  for (int round = 0; round < rounds; ++round)
+    take_better(best, solve(line_sums(centred, fixed, top, best.a, best.b)));
   best.b += middle;
   return best;
 }

@@ -1,5 +1,6 @@
-// Four floats at once, in the compilers' own vectors: encoders look at four groups of values side by side, one a lane, so
-// that a search of scales needs no sums across lanes. Plain IEEE operations: the same bits on every machine.
+// Four floats at once, in the compilers' own vectors: encoders look at four groups of values side by side,
+// one a lane, so that a search of scales needs no sums across lanes. Plain IEEE operations: the same bits on
+// every machine.
 #pragma once
 
 #include <cstddef>
