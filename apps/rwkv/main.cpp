@@ -14,7 +14,11 @@ std::string long_name(const std::string& argument) {
   static const std::map<std::string, std::string> kNames = {
       {"-cnv", "--conversation"}, {"-no-cnv", "--no-conversation"}, {"-sys", "--system-prompt"},
       {"-ngl", "--gpu-layers"},   {"-ub", "--ubatch-size"},         {"-fa", "--flash-attn"},
-      {"-md", "--model-draft"},   {"-st", "--single-turn"},   {"-nkvo", "--no-kv-offload"},     {"-hf", "--hf-repo"}};
+      {"-md", "--model-draft"},   {"-st", "--single-turn"},         {"-nkvo", "--no-kv-offload"},
+      {"-hf", "--hf-repo"},       {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
+      {"-tb", "--threads-batch"}, {"-np", "--parallel"},            {"-mg", "--main-gpu"},
+      {"-sm", "--split-mode"},    {"-ts", "--tensor-split"},        {"-dev", "--device-list"},
+      {"-lv", "--log-verbosity"}};
   const auto found = kNames.find(argument);
   return found == kNames.end() ? argument : found->second;
 }
@@ -28,7 +32,8 @@ void add_model(CLI::App* app, Options& o) {
   app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
       ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
   app->add_option("--tokenizer", o.tokenizer, "tokenizer.json or a World vocabulary file");
-  app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)");
+  app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)")
+      ->check(CLI::PositiveNumber);
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
   app->add_flag("--exact", o.exact, "bits that never depend on chunks, threads or neighbours (always so on the CPU)");
 }
@@ -37,22 +42,28 @@ void add_model(CLI::App* app, Options& o) {
 void add_ignored(CLI::App* app) {
   const char* group = "Taken for llama.cpp's sake, without effect here";
   for (const char* name : {"-c,--ctx-size", "--gpu-layers,--n-gpu-layers", "-b,--batch-size",
-                           "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v"})
+                           "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v", "--threads-batch",
+                           "--parallel", "--main-gpu", "--split-mode", "--tensor-split", "--device-list",
+                           "--log-verbosity", "--numa", "--prio", "--reasoning-budget"})
     app->add_option(name)->group(group)->expected(1);
-  for (const char* name : {"--flash-attn", "--no-mmap", "--mlock", "--no-kv-offload", "--no-warmup",
-                           "--jinja", "--simple-io", "--no-display-prompt"})
+  app->add_option("--flash-attn")->group(group)->expected(0, 1);
+  for (const char* name : {"--no-mmap", "--mmap", "--mlock", "--no-kv-offload", "--no-warmup", "--jinja",
+                           "--no-jinja", "--simple-io", "--log-disable", "--no-perf", "--perf", "--offline",
+                           "--no-context-shift", "--verbose-prompt", "--color", "--check-tensors"})
     app->add_flag(name)->group(group);
 }
 
 void add_prompt(CLI::App* app, Options& o) {
-  app->add_option("-p,--prompt", o.prompt, "prompt; \"-\" reads standard input");
+  app->add_option("-p,--prompt", o.prompt,
+                  "prompt; \"-\" reads standard input; in a chat the system prompt, or with -sys or -st the first message");
   app->add_option("-f,--file", o.file, "file with the prompt");
   app->add_flag("-e,--escape,!--no-escape", o.escape, "process \\n, \\t, \\xHH in -p (default: yes)");
   app->add_flag("--special", o.special, "names of control tokens in the prompt become those tokens");
 }
 
 void add_generation(CLI::App* app, Options& o) {
-  app->add_option("-n,--predict,--n-predict", o.n_predict, "tokens to generate (-1: until the end)")
+  app->add_option("-n,--predict,--n-predict", o.n_predict, "tokens to generate (-1: until the end; default 256)")
+      ->check(CLI::Range(-2, INT32_MAX))
       ->each([&o](const std::string&) { o.n_predict_given = true; });
   app->add_option("-r,--reverse-prompt", o.reverse_prompts, "text that ends the output");
   app->add_flag("--ignore-eos", o.ignore_end, "go on after the end of the text");
@@ -64,13 +75,14 @@ void add_generation(CLI::App* app, Options& o) {
       ->check(CLI::Range(0, 16));
   app->add_option("--model-draft", o.draft_model, "guess with this smaller model of the same vocabulary (-md)");
   app->add_flag("-q,--quiet", o.quiet, "no timings, no echo of the prompt");
+  app->add_flag("--no-display-prompt", o.no_echo, "no echo of the prompt");
 }
 
 void add_sampling(CLI::App* app, Options& o) {
   const char* group = "Sampling";
   auto& s = o.sampling;
   app->add_option("--preset", s.preset, "named settings; \"help\" lists them")->group(group);
-  app->add_option("-s,--seed", s.seed, "same seed, same text")->group(group);
+  app->add_option("-s,--seed", s.seed, "same seed, same text; -1 or none: another text each time")->group(group);
   app->add_option("--temp,--temperature", s.temperature, "0: always the likeliest token")->group(group);
   app->add_option("--top-k", s.top_k)->group(group);
   app->add_option("--top-p", s.top_p)->group(group);
@@ -111,8 +123,10 @@ void add_chat(CLI::App* app, Options& o) {
 }
 
 void add_bench(CLI::App* app, command::BenchOptions& b) {
-  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")->delimiter(',');
-  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")->delimiter(',');
+  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")
+      ->delimiter(',')->check(CLI::Range(0, 1 << 24));
+  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")
+      ->delimiter(',')->check(CLI::Range(0, 1 << 24));
   app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
@@ -197,6 +211,7 @@ int main(int argc, char** argv) {
   };
   for (CLI::App* generating : {add("run", "complete a text"), add("chat", "chat in the terminal")}) {
     add_model(generating, options);
+    generating->add_option("MODEL", options.model, "the same as -m");
     add_prompt(generating, options);
     add_generation(generating, options);
     add_sampling(generating, options);
@@ -229,9 +244,15 @@ int main(int argc, char** argv) {
   add_prompt(logits, options);
   logits->add_option("--tokens", options.tokens, "ids: 1,2,3");
   logits->add_flag("--all", options.all, "after every token, [T, V]");
-  logits->add_option("--chunk", options.chunk, "feed in pieces of this many tokens");
+  logits->add_option("--chunk", options.chunk, "feed in pieces of this many tokens")
+      ->check(CLI::Range(1, INT32_MAX));
   logits->add_option("-o,--output", options.out, "file; \"-\": standard output");
 
+  // Where an option is given twice the last one counts, as in llama.cpp: wrappers append theirs.
+  for (auto& [name, command] : sub)
+    for (CLI::Option* option : command->get_options())
+      if (option->get_expected_max() == 1 && option->get_items_expected_max() == 1 && !option->get_positional())
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) arguments.push_back(long_name(argv[i]));
   // A llama.cpp guide has no subcommand: complete.
@@ -248,7 +269,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return dispatch(app, given, sub);
+    const int code = dispatch(app, given, sub);
+    command::check_output();
+    return code;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;

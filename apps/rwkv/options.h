@@ -14,7 +14,7 @@ struct SamplingOptions {  // what differs from the preset
   std::optional<float> presence_penalty, frequency_penalty, penalty_decay, repeat_penalty;
   std::optional<float> mirostat_tau, mirostat_eta, dry_multiplier, dry_base;
   std::optional<int32_t> top_k, mirostat, repeat_last_n, dry_allowed_length, dry_penalty_last_n;
-  std::optional<uint64_t> seed;
+  std::optional<int64_t> seed;            // below 0: another one each time
   std::string penalty_mode;               // "rwkv", "ai00", "openai"
   bool temperature_first = false;
   std::vector<std::string> logit_bias;    // "TOKEN_ID+1.5"
@@ -25,7 +25,7 @@ struct Options {
   std::string device, isa, tokenizer;
   uint32_t n_thread = 0, activations = 0;
   float v5_norm_eps = 0;
-  bool quiet = false, verbose = false;
+  bool quiet = false, verbose = false, no_echo = false;
   bool exact = true;  // nothing on the CPU differs from it today
 
   std::string prompt, file, system_prompt;

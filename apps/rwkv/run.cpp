@@ -64,6 +64,7 @@ struct Draft {
 
 int run(const Options& options) {
   catch_interrupt();
+  if (!options.state_out.empty()) check_writable(options.state_out);
   const std::string prompt = read_prompt(options);
   Timings timings;
   const Stopwatch load;
@@ -76,15 +77,20 @@ int run(const Options& options) {
   rwkv_api::Sampler sampler(model, sampler_options(options.sampling, "pip", bias));
 
   std::vector<int32_t> tokens = model.tokenize(prompt, options.special);
+  const bool continues = !options.state_in.empty();
+  if (tokens.empty() && continues && options.n_predict != 0)
+    throw Failure("--state-in " + options.state_in + " and no prompt: a state does not hold the next token's odds; "
+                  "give the next words with -p");
   // Without a text the model starts a document: token 0 stands between documents in training.
-  if (tokens.empty()) tokens.push_back(0);
-  if (is_terminal(STDOUT_FILENO) && !options.quiet) print(prompt, true);
+  if (tokens.empty() && !continues) tokens.push_back(0);
+  if (is_terminal(STDOUT_FILENO) && !options.quiet && !options.no_echo) print(prompt, true);
   sampler.accept_prompt(tokens);
   Draft draft(options, tokens);
   const Stopwatch reading;
+  const uint64_t n_before = session.n_token();
   const std::vector<float> logits = prefill(session, tokens);
   timings.prefill_s = reading.seconds();
-  timings.n_prefill = tokens.size();
+  timings.n_prefill = session.n_token() - n_before;
   if (options.n_predict != 0 && !interrupted)
     generate(options, session, sampler, tokens, draft.session ? &*draft.session : nullptr, logits, timings);
   if (!options.state_out.empty()) session.snapshot().save(options.state_out);

@@ -51,6 +51,10 @@ rwkv_sampler_options sampler_options(const SamplingOptions& options, const char*
 std::string read_prompt(const Options& options);
 // A file, or standard input for "-". Failure when no name is given.
 std::string read_text(const std::string& file);
+// Failure when nothing can be written there, before long work is done for it.
+void check_writable(const std::string& path);
+// Flushes standard output; Failure when something of it was lost.
+void check_output();
 std::string process_escapes(const std::string& text);
 
 // Control characters that could steer a terminal become visible symbols.

@@ -1,4 +1,5 @@
-// Writes a file whole or not at all: into a neighbour that takes its place when everything is on disk.
+// Writes a file whole or not at all: into a neighbour that takes its place when everything is on disk. A link is
+// followed; what is no file (a pipe, /dev/null) is written to as it is.
 #pragma once
 
 #include <span>
@@ -19,6 +20,7 @@ class AtomicFile {
  private:
   std::string path_, neighbour_;
   int fd_ = -1;
+  bool renames_ = true;
 };
 
 }  // namespace rwkv
