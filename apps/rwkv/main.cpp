@@ -115,7 +115,33 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
-int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, const std::map<std::string, CLI::App*>& subcommands) {
+void add_convert(CLI::App* app, command::ConvertOptions& c) {
+  app->add_option("IN", c.in, "model file or Hugging Face folder")->required();
+  app->add_option("OUT", c.out, "what to write")->required();
+  app->add_option("-t,--threads", c.n_thread, "threads (default: physical cores this process may use)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--to", c.format, "gguf, pth, safetensors, hf, ggmf (default: by OUT's ending)");
+  app->add_option("--tokenizer", c.tokenizer, "tokenizer.json or a World vocabulary file");
+  app->add_option("--lora", c.lora, "adapter to merge, FILE or FILE:SCALE");
+  app->add_flag("--keep-split", c.keep_split, "as many files as IN has (GGUF)");
+  app->add_flag("--dry-run", c.dry_run, "check and count, write nothing");
+  app->add_flag("--list", c.list, "print every tensor and its type");
+}
+
+void add_quantize(CLI::App* app, command::ConvertOptions& c) {
+  app->add_option("TYPE", c.type, "Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q4_0 ... F16, BF16, F32")->required();
+  app->add_option("THREADS", c.n_thread, "threads")->check(CLI::Range(1, 1024));
+  app->add_option("--imatrix", c.imatrix, "importance matrix (GGUF or .dat)");
+  app->add_flag("--pure", c.pure, "one type for all matrices but low-rank ones");
+  app->add_option("--output-tensor-type", c.output_tensor_type, "type of the head");
+  app->add_option("--token-embedding-type", c.token_embedding_type, "type of the embedding");
+  app->add_option("--tensor-type", c.tensor_types, "NAME=TYPE, NAME a regular expression")
+      ->expected(1);
+  app->add_flag("--allow-requantize", c.allow_requantize, "from one block type to another");
+}
+
+int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench,
+             const command::ConvertOptions& conversion, const std::map<std::string, CLI::App*>& subcommands) {
   const auto chosen = [&](const char* name) { return subcommands.at(name)->parsed(); };
   if (o.sampling.preset == "help") {
     std::printf("%s", rwkv_sampler_preset_list());
@@ -127,6 +153,8 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, cons
   if (chosen("run")) return o.conversation && !o.no_conversation ? command::chat(o) : command::run(o);
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
   if (chosen("bench")) return command::bench(o, bench);
+  if (chosen("convert")) return command::convert(conversion);
+  if (chosen("quantize")) return command::quantize(conversion);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -139,6 +167,7 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, cons
 int main(int argc, char** argv) {
   Options options;
   command::BenchOptions bench_options;
+  command::ConvertOptions convert_options;
   CLI::App app("Runs RWKV language models.", "rwkv");
   app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
   app.set_help_flag("-h,--help", "this text");
@@ -157,6 +186,12 @@ int main(int argc, char** argv) {
   CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
   add_model(bench, options);
   add_bench(bench, bench_options);
+  CLI::App* convert = add("convert", "write a model in another format, without changing a value");
+  add_convert(convert, convert_options);
+  convert->add_option("--outtype,--type", convert_options.type, "f32, f16, bf16, auto (default) or a block type");
+  CLI::App* quantize = add("quantize", "write a smaller model");
+  add_convert(quantize, convert_options);
+  add_quantize(quantize, convert_options);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);
@@ -190,7 +225,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return dispatch(app, options, bench_options, sub);
+    return dispatch(app, options, bench_options, convert_options, sub);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;
