@@ -58,7 +58,7 @@ RWKV_API void rwkv_set_log(rwkv_log_fn log, void* user);
 
 typedef struct rwkv_model rwkv_model;
 
-/* fraction 0 to 1; return false to stop the load. */
+/* fraction 0 to 1, while weights are packed (device "cpu"); return false to stop. */
 typedef bool (*rwkv_progress_fn)(float fraction, void* user);
 
 typedef struct rwkv_model_options {
@@ -68,8 +68,8 @@ typedef struct rwkv_model_options {
   const char* cpu_isa;        /* "scalar", "avx2", "avx512", "neon"; default: RWKV_CPU in the environment,
                                  else the best this processor has */
   uint32_t n_thread;          /* default: the physical cores that this process may use */
-  uint32_t activations;       /* bits of activations where weights are quantized: 8 or 16; default: 16 where
-                                 the weights have 8 bits, else 8 */
+  uint32_t activations;       /* bits of activations where weights are quantized: 8 or 16; default: 16 for
+                                 Q8_0, Q5_0 and Q5_1, else 8 */
   float v5_norm_eps;          /* group norm of v5: default 64e-5; rwkv.cpp uses 1e-5 */
   const char* tokenizer_path; /* tokenizer.json or rwkv_vocab*.txt; default: from the model, its folder or
                                  the size of its vocabulary */
@@ -89,7 +89,7 @@ RWKV_API size_t rwkv_n_layer(const rwkv_model* model);
 RWKV_API size_t rwkv_state_size(const rwkv_model* model); /* floats in one state */
 /* Everything that is known, as a JSON object (version, sizes, tensor types, tokenizer, template, memory).
  * Valid as long as the model. */
-RWKV_API const char* rwkv_model_json(rwkv_model* model);
+RWKV_API const char* rwkv_model_json(const rwkv_model* model);
 
 /* What the machine could do at best, measured now with the model's threads (about a second), and what one
  * token asks for: the bound of decoding is bytes_per_s / bytes_per_token, that of reading a long prompt
@@ -100,12 +100,13 @@ typedef struct rwkv_bounds {
   double dot_per_s, fma_per_s;          /* operations per second: integer dot products, f32 */
   double bytes_per_token;               /* weights as they lie in the file */
   double dot_per_token, fma_per_token;  /* operations on quantized and on float weights */
+  uint32_t n_thread;                    /* that the model runs on */
 } rwkv_bounds;
 RWKV_API rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds);
 
 /* Times every op from now on, or not. */
 RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);
-/* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights" since then; valid until the next call. */
+/* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights" since then; valid until this thread's next call. */
 RWKV_API const char* rwkv_profile_text(rwkv_model* model);
 
 /* ------------------------------------------------------------------ conversion */
@@ -149,6 +150,26 @@ RWKV_API rwkv_status rwkv_quantize(const char* in, const char* out, const rwkv_q
  * Valid until the next such call of this thread. */
 RWKV_API const char* rwkv_convert_text(void);
 
+/* ------------------------------------------------------------------ importance matrix */
+
+/* Sums the squared inputs of every matrix over all rows fed from now on (forgetting what was), or stops. Feed
+ * with rwkv_session_feed_all so that the head counts every row too. RWKV_ERR_UNSUPPORTED by device. */
+RWKV_API rwkv_status rwkv_imatrix_start(rwkv_model* model, bool on);
+
+typedef struct rwkv_imatrix_options {
+  size_t size;
+  bool dat;                  /* llama.cpp's older .dat instead of GGUF */
+  const char* dataset;       /* name of the text, kept in the file */
+  uint32_t n_chunk;          /* chunks of it that were read, and tokens of one (0: 512); kept in the file */
+  uint32_t chunk_size;
+  const char* const* inputs; /* files of either kind that are added */
+  size_t n_input;
+} rwkv_imatrix_options;
+
+/* Writes what was collected, in llama.cpp's format and under GGUF names; atomic. `model` may be NULL: the inputs
+ * alone are combined. RWKV_ERR_ARGUMENT: there is nothing; RWKV_ERR_SHAPE: inputs of different models. */
+RWKV_API rwkv_status rwkv_imatrix_save(rwkv_model* model, const char* path, const rwkv_imatrix_options* options);
+
 /* ------------------------------------------------------------------ text */
 
 /* Writes up to `capacity` ids; *n_token is the number that the text has, so call again when it is larger.
@@ -173,7 +194,8 @@ RWKV_API uint64_t rwkv_session_n_token(const rwkv_session* session); /* fed sinc
 
 /* Feeds n_token >= 1 ids and writes the logits after the last, [n_vocab]; NULL: not wanted.
  * On the CPU the result does not depend, by a single bit, on how a text is cut into calls, on the number
- * of threads or on other sessions. After an error the session is as before the call. */
+ * of threads or on other sessions. After an error the session is as before the call, but for RWKV_ERR_MEMORY,
+ * which may leave it part of the way (rwkv_session_n_token says how far). */
 RWKV_API rwkv_status rwkv_session_feed(rwkv_session* session, const int32_t* tokens, size_t n_token,
                                        float* logits);
 /* The same with the logits after every token, [n_token, n_vocab]. */
@@ -230,7 +252,7 @@ typedef struct rwkv_sampler_options {
   size_t n_logit_bias;
 } rwkv_sampler_options;
 
-/* Fills the options of a preset ("chat", "creative", "greedy" ...; NULL: the model-neutral default).
+/* Fills the options (whose size the caller has set) of a preset ("chat", "creative", "greedy" ...; NULL: the model-neutral default).
  * RWKV_ERR_ARGUMENT names the presets there are. */
 RWKV_API rwkv_status rwkv_sampler_preset(const char* name, rwkv_sampler_options* options);
 /* Names, one a line with a word about each: "chat  temperature 1.0 ...". */
@@ -290,7 +312,7 @@ typedef struct rwkv_chat rwkv_chat;
 typedef enum rwkv_role { RWKV_ROLE_SYSTEM = 0, RWKV_ROLE_USER = 1, RWKV_ROLE_ASSISTANT = 2 } rwkv_role;
 
 /* name: "rwkv-world", "g1", "g1h", "chatml", "raven", "custom:USER|ASSISTANT" ...; NULL: the one that suits
- * the model. think: "none", "fast", "free", "short", "long"; NULL: the template's default.
+ * the model. think: "none", "fast", "free", "think", "short", "long"; NULL: the template's default.
  * RWKV_ERR_ARGUMENT names those there are. */
 RWKV_API rwkv_status rwkv_chat_open(const rwkv_model* model, const char* name, const char* think,
                                     rwkv_chat** chat);

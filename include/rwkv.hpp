@@ -131,9 +131,9 @@ class Session {
 };
 
 inline rwkv_sampler_options sampler_preset(const char* name) {
-  rwkv_sampler_options options{};
-  check(rwkv_sampler_preset(name, &options));
-  return options;
+  auto out = options<rwkv_sampler_options>();
+  check(rwkv_sampler_preset(name, &out));
+  return out;
 }
 
 class Sampler {

@@ -1,21 +1,35 @@
 // rwkv bench: prefill and decode speed, each beside the bound that was measured in the same run.
+#include <pthread.h>
+#include <sched.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <sstream>
+#include <thread>
 
 #include "shared.h"
 
 namespace command {
 namespace {
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 struct Row {
   std::string test;     // "pp512", "tg64"
-  const char* bound;    // "bandwidth" or "arithmetic"
+  const char* bound;    // "bandwidth", "arithmetic" or "fair share"
   size_t batch;
-  std::vector<double> tokens_per_s;  // of each repetition, sorted
-  double bound_tokens_per_s, bytes_per_token;
+  std::vector<double> tokens_per_s, bound_tokens_per_s;  // of each repetition, measured next to each other
+  double bytes_per_token;
 
-  double median() const { return tokens_per_s[tokens_per_s.size() / 2]; }
+  double share() const {
+    std::vector<double> shares;
+    for (size_t i = 0; i < tokens_per_s.size(); ++i) shares.push_back(tokens_per_s[i] / bound_tokens_per_s[i]);
+    return median(shares);
+  }
 };
 
 std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
@@ -23,6 +37,8 @@ std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
   for (size_t i = 0; i < n; ++i) tokens[i] = static_cast<int32_t>((i * 7919 + seed * 104729 + 1) % n_vocab);
   return tokens;
 }
+
+}  // namespace
 
 double prefill_rate(const rwkv_api::Model& model, size_t n) {
   rwkv_api::Session session(model);
@@ -57,12 +73,41 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch) {
   return static_cast<double>(n * batch) / watch.seconds();
 }
 
-template <typename F>
-std::vector<double> repeat(size_t n, F f) {
-  std::vector<double> out;
-  for (size_t i = 0; i < n; ++i) out.push_back(f());
-  std::sort(out.begin(), out.end());
-  return out;
+namespace {
+
+// A busy loop on the first core that this process may use, for as long as it lives.
+class Neighbour {
+ public:
+  Neighbour()
+      : thread_([this] {
+          while (!stop_.load(std::memory_order_relaxed)) {
+          }
+        }) {
+    cpu_set_t allowed, first;
+    CPU_ZERO(&first);
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    int cpu = 0;
+    while (cpu + 1 < CPU_SETSIZE && !CPU_ISSET(cpu, &allowed)) ++cpu;
+    CPU_SET(cpu, &first);
+    pthread_setaffinity_np(thread_.native_handle(), sizeof first, &first);
+  }
+  ~Neighbour() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// Fills `rows` round by round, so that a rate and its bound meet the same weather.
+template <typename Rate, typename Bound>
+void repeat(Row& row, size_t n, Rate rate, Bound bound) {
+  for (size_t i = 0; i < n; ++i) {
+    row.bound_tokens_per_s.push_back(bound());
+    row.tokens_per_s.push_back(rate());
+  }
 }
 
 void print_rows(const std::vector<Row>& rows, const std::string& name, uint32_t threads,
@@ -74,21 +119,20 @@ void print_rows(const std::vector<Row>& rows, const std::string& name, uint32_t 
     std::printf("model_type,test,threads,batch,tokens_per_s,min,max,gb_per_s,bound,bound_tokens_per_s,"
                 "share_of_bound\n");
   for (const Row& r : rows) {
-    const double gb = r.median() / static_cast<double>(r.batch) * r.bytes_per_token / 1e9;
-    const double share = r.median() / r.bound_tokens_per_s;
+    const double rate = median(r.tokens_per_s), bound = median(r.bound_tokens_per_s), share = r.share();
+    const auto [low, high] = std::minmax_element(r.tokens_per_s.begin(), r.tokens_per_s.end());
+    const double gb = rate / static_cast<double>(r.batch) * r.bytes_per_token / 1e9;
     if (format == "md")
-      std::printf("| %s | %s | %zu | %.1f (%.1f-%.1f) | %.1f | %s | %.1f | %.0f %% |\n", name.c_str(), r.test.c_str(), r.batch, r.median(), r.tokens_per_s.front(),
-                  r.tokens_per_s.back(), gb, r.bound, r.bound_tokens_per_s, 100 * share);
+      std::printf("| %s | %s | %zu | %.1f (%.1f-%.1f) | %.1f | %s | %.1f | %.0f %% |\n", name.c_str(), r.test.c_str(),
+                  r.batch, rate, *low, *high, gb, r.bound, bound, 100 * share);
     else if (format == "csv")
-      std::printf("%s,%s,%u,%zu,%.3f,%.3f,%.3f,%.3f,%s,%.3f,%.4f\n", name.c_str(), r.test.c_str(), threads,
-                  r.batch, r.median(), r.tokens_per_s.front(), r.tokens_per_s.back(), gb, r.bound,
-                  r.bound_tokens_per_s, share);
+      std::printf("%s,%s,%u,%zu,%.3f,%.3f,%.3f,%.3f,%s,%.3f,%.4f\n", name.c_str(), r.test.c_str(), threads, r.batch,
+                  rate, *low, *high, gb, r.bound, bound, share);
     else
-      std::printf("{\"test\": \"%s\", \"model_type\": \"%s\", \"threads\": %u, \"batch\": %zu, \"tokens_per_s\": %.3f, "
-                  "\"min\": %.3f, \"max\": %.3f, \"gb_per_s\": %.3f, \"bound\": \"%s\", \"bound_tokens_per_s\": %.3f, "
-                  "\"share_of_bound\": %.4f}\n",
-                  r.test.c_str(), name.c_str(), threads, r.batch, r.median(), r.tokens_per_s.front(),
-                  r.tokens_per_s.back(), gb, r.bound, r.bound_tokens_per_s, share);
+      std::printf("{\"test\": \"%s\", \"model_type\": \"%s\", \"threads\": %u, \"batch\": %zu, "
+                  "\"tokens_per_s\": %.3f, \"min\": %.3f, \"max\": %.3f, \"gb_per_s\": %.3f, \"bound\": \"%s\", "
+                  "\"bound_tokens_per_s\": %.3f, \"share_of_bound\": %.4f}\n",
+                  r.test.c_str(), name.c_str(), threads, r.batch, rate, *low, *high, gb, r.bound, bound, share);
   }
 }
 
@@ -124,24 +168,40 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
 int bench(const Options& options, const BenchOptions& bench) {
   const rwkv_api::Model model = open_model(options);
   auto bounds = rwkv_api::options<rwkv_bounds>();
-  rwkv_api::check(rwkv_measure_bounds(model.get(), &bounds));
-  const double bandwidth = bounds.bytes_per_s / bounds.bytes_per_token;
-  const double arithmetic =
-      1 / (bounds.dot_per_token / bounds.dot_per_s + bounds.fma_per_token / bounds.fma_per_s);
+  const auto measure = [&] { rwkv_api::check(rwkv_measure_bounds(model.get(), &bounds)); };
+  const auto bandwidth = [&] {
+    measure();
+    return bounds.bytes_per_s / bounds.bytes_per_token;
+  };
+  const auto arithmetic = [&] {
+    measure();
+    return 1 / (bounds.dot_per_token / bounds.dot_per_s + bounds.fma_per_token / bounds.fma_per_s);
+  };
+  measure();
   std::vector<Row> rows;
-  for (const size_t n : bench.n_prompt)
-    if (n > 0)
-      rows.push_back({"pp" + std::to_string(n), "arithmetic", 1,
-                      repeat(bench.repetitions, [&] { return prefill_rate(model, n); }), arithmetic,
-                      bounds.bytes_per_token / static_cast<double>(n)});
+  for (const size_t n : bench.n_prompt) {
+    if (n == 0) continue;
+    rows.push_back({"pp" + std::to_string(n), "arithmetic", 1, {}, {}, bounds.bytes_per_token / static_cast<double>(n)});
+    repeat(rows.back(), bench.repetitions, [&] { return prefill_rate(model, n); }, arithmetic);
+  }
   for (const size_t batch : bench.batches)
-    for (const size_t n : bench.n_gen)
-      if (n > 0)
-        rows.push_back({"tg" + std::to_string(n), "bandwidth", batch,
-                        repeat(bench.repetitions, [&] { return decode_rate(model, n, batch); }), bandwidth,
-                        bounds.bytes_per_token});
+    for (const size_t n : bench.n_gen) {
+      if (n == 0) continue;
+      rows.push_back({"tg" + std::to_string(n), "bandwidth", batch, {}, {}, bounds.bytes_per_token});
+      repeat(rows.back(), bench.repetitions, [&] { return decode_rate(model, n, batch); }, bandwidth);
+      if (!bench.neighbour) continue;
+      // One of the threads shares its core with the neighbour and has half of it.
+      rows.push_back({"tg" + std::to_string(n) + " neighbour", "fair share", batch, {}, {}, bounds.bytes_per_token});
+      const double fair = 1 - 0.5 / bounds.n_thread;
+      repeat(rows.back(), bench.repetitions,
+             [&] {
+               const Neighbour neighbour;
+               return decode_rate(model, n, batch);
+             },
+             [&] { return fair * decode_rate(model, n, batch); });
+    }
   const size_t slash = options.model.find_last_of('/');
-  print_rows(rows, options.model.substr(slash == std::string::npos ? 0 : slash + 1), options.n_thread,
+  print_rows(rows, options.model.substr(slash == std::string::npos ? 0 : slash + 1), bounds.n_thread,
              bench.format);
   if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,

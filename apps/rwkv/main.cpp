@@ -112,6 +112,7 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
+  app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
@@ -140,8 +141,49 @@ void add_quantize(CLI::App* app, command::ConvertOptions& c) {
   app->add_flag("--allow-requantize", c.allow_requantize, "from one block type to another");
 }
 
-int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench,
-             const command::ConvertOptions& conversion, const std::map<std::string, CLI::App*>& subcommands) {
+void add_perplexity(CLI::App* app, command::PerplexityOptions& p) {
+  app->add_option("-f,--file", p.file, "text; \"-\" reads standard input");
+  app->add_option("-c,--ctx-size", p.chunk_length, "reset the state after this many tokens (default: never)")
+      ->check(CLI::Range(2, 1 << 30));
+  app->add_option("--chunks", p.n_chunk, "stop after this many chunks (of -c, else 512 tokens), or passages");
+  app->add_option("--resume", p.resume, "keep what is known here; the same command goes on from it");
+  app->add_option("--kl-divergence-base", p.base, "file of the base model's predictions: written, or with");
+  app->add_flag("--kl-divergence", p.compare, "compared with");
+  app->add_option("--lambada", p.lambada, "score the last word of each line {\"text\": ...} of this file");
+  app->add_flag("--json", p.json, "as JSON");
+}
+
+void add_imatrix(CLI::App* app, command::ImatrixOptions& i) {
+  app->add_option("-f,--file", i.file, "calibration text; \"-\" reads standard input");
+  app->add_option("-o,--output", i.out, "file to write")->required();
+  app->add_option("--output-format", i.format, "gguf or dat")->check(CLI::IsMember({"gguf", "dat"}));
+  app->add_option("-c,--ctx-size", i.chunk_length, "reset the state after this many tokens (default: never)")
+      ->check(CLI::Range(1, 1 << 30));
+  app->add_option("--chunks", i.n_chunk, "stop after this many chunks (of -c, else 512 tokens)");
+  app->add_option("--in-file", i.inputs, "importance matrix that is added; may be given again");
+}
+
+void add_quality(CLI::App* app, Options& o, command::QualityOptions& q) {
+  app->add_option("MODEL", o.model, "the original");
+  app->add_option("-f,--file", q.file, "text; \"-\" reads standard input");
+  app->add_option("--types", q.types, "types to quantize to and measure: q8_0,q6_k,q4_k_m")->delimiter(',');
+  app->add_option("--models", q.models, "quantized files to measure: A.gguf,B.gguf")->delimiter(',');
+  app->add_option("-o,--output", q.folder, "folder of report.md, .json, .svg, .html (default: quality)");
+  app->add_option("--chunks", q.n_chunk, "tokens of the text to read, in 512s (default: 8; 0: all)");
+}
+
+// What the subcommands with options of their own are given.
+struct Given {
+  Options o;
+  command::BenchOptions bench;
+  command::PerplexityOptions perplexity;
+  command::ImatrixOptions imatrix;
+  command::QualityOptions quality;
+  command::ConvertOptions convert;
+};
+
+int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
+  Options& o = given.o;
   const auto chosen = [&](const char* name) { return subcommands.at(name)->parsed(); };
   if (o.sampling.preset == "help") {
     std::printf("%s", rwkv_sampler_preset_list());
@@ -152,9 +194,12 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench,
                  nullptr);
   if (chosen("run")) return o.conversation && !o.no_conversation ? command::chat(o) : command::run(o);
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
-  if (chosen("bench")) return command::bench(o, bench);
-  if (chosen("convert")) return command::convert(conversion);
-  if (chosen("quantize")) return command::quantize(conversion);
+  if (chosen("bench")) return command::bench(o, given.bench);
+  if (chosen("perplexity")) return command::perplexity(o, given.perplexity);
+  if (chosen("quality")) return command::quality(o, given.quality);
+  if (chosen("imatrix")) return command::imatrix(o, given.imatrix);
+  if (chosen("convert")) return command::convert(given.convert);
+  if (chosen("quantize")) return command::quantize(given.convert);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -165,9 +210,8 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench,
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  command::BenchOptions bench_options;
-  command::ConvertOptions convert_options;
+  Given given;
+  Options& options = given.o;
   CLI::App app("Runs RWKV language models.", "rwkv");
   app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
   app.set_help_flag("-h,--help", "this text");
@@ -185,13 +229,22 @@ int main(int argc, char** argv) {
   }
   CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
   add_model(bench, options);
-  add_bench(bench, bench_options);
+  add_bench(bench, given.bench);
+  CLI::App* perplexity = add("perplexity", "how well a model predicts a text, and beside another model");
+  add_model(perplexity, options);
+  add_perplexity(perplexity, given.perplexity);
+  CLI::App* quality = add("quality", "what each quantized form of a model costs: a report");
+  add_model(quality, options);
+  add_quality(quality, options, given.quality);
+  CLI::App* imatrix = add("imatrix", "importance matrix for quantizing, from a text");
+  add_model(imatrix, options);
+  add_imatrix(imatrix, given.imatrix);
   CLI::App* convert = add("convert", "write a model in another format, without changing a value");
-  add_convert(convert, convert_options);
-  convert->add_option("--outtype,--type", convert_options.type, "f32, f16, bf16, auto (default) or a block type");
+  add_convert(convert, given.convert);
+  convert->add_option("--outtype,--type", given.convert.type, "f32, f16, bf16, auto (default) or a block type");
   CLI::App* quantize = add("quantize", "write a smaller model");
-  add_convert(quantize, convert_options);
-  add_quantize(quantize, convert_options);
+  add_convert(quantize, given.convert);
+  add_quantize(quantize, given.convert);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);
@@ -225,7 +278,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return dispatch(app, options, bench_options, convert_options, sub);
+    return dispatch(app, given, sub);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;

@@ -61,12 +61,34 @@ struct BenchOptions {
   std::vector<size_t> n_prompt{512}, n_gen{64}, batches{1};
   size_t repetitions = 3;
   std::string format = "md";
-  bool profile = false;
+  bool profile = false, neighbour = false;
+};
+
+struct PerplexityOptions {
+  std::string file, resume, base, lambada;
+  size_t chunk_length = 0, n_chunk = 0;
+  bool compare = false, json = false;
+};
+
+struct ImatrixOptions {
+  std::string file, out, format = "gguf";
+  std::vector<std::string> inputs;
+  size_t chunk_length = 0, n_chunk = 0;
+};
+
+struct QualityOptions {
+  std::string file, folder = "quality";
+  std::vector<std::string> types, models;
+  size_t n_chunk = 8;
 };
 
 int bench(const Options& options, const BenchOptions& bench);
 int convert(const ConvertOptions& options);
 int quantize(const ConvertOptions& options);
+int perplexity(const Options& options, const PerplexityOptions& perplexity);
+int imatrix(const Options& options, const ImatrixOptions& imatrix);
+int quality(const Options& options, const QualityOptions& quality);
+int lambada(const Options& options, const PerplexityOptions& perplexity);  // perplexity --lambada
 int run(const Options& options);
 int chat(const Options& options);
 int info(const Options& options);

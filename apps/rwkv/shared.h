@@ -49,6 +49,8 @@ rwkv_sampler_options sampler_options(const SamplingOptions& options, const char*
 
 // -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for.
 std::string read_prompt(const Options& options);
+// A file, or standard input for "-". Failure when no name is given.
+std::string read_text(const std::string& file);
 std::string process_escapes(const std::string& text);
 
 // Control characters that could steer a terminal become visible symbols.
@@ -57,6 +59,10 @@ void print(std::string_view text, bool to_terminal);
 
 // Feeds with a progress line; the logits after the last token.
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens);
+
+// Tokens per second: a prompt of n tokens; n greedy steps of `batch` sequences together.
+double prefill_rate(const rwkv_api::Model& model, size_t n);
+double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch);
 
 struct Timings {
   double load_s = 0, prefill_s = 0, decode_s = 0;

@@ -17,8 +17,6 @@ std::string preset_names() {
 }
 
 void copy_params(const SamplerParams& from, rwkv_sampler_options& to) {
-  to = {};
-  to.size = sizeof to;
   to.seed = from.seed;
   to.temperature = from.temperature;
   to.top_k = from.top_k;
@@ -44,10 +42,13 @@ void copy_params(const SamplerParams& from, rwkv_sampler_options& to) {
   to.dry_penalty_last_n = from.dry_penalty_last_n;
 }
 
-SamplerParams params_of(const rwkv_sampler_options& from) {
-  if (from.size != sizeof from)
-    throw Error(Code::kArgument, "rwkv_sampler_options of {} bytes, expected {}: start from "
-                "rwkv_sampler_preset", from.size, sizeof from);
+SamplerParams params_of(const rwkv_sampler_options& given) {
+  // Fields behind the caller's size mean their neutral value, as without a preset.
+  rwkv_sampler_options from{};
+  copy_params(SamplerParams(), from);
+  if (given.size < sizeof given.size)
+    throw Error(Code::kArgument, "rwkv_sampler_options whose size says {}: start from rwkv_sampler_preset", given.size);
+  std::memcpy(static_cast<void*>(&from), &given, std::min(given.size, sizeof from));
   if (from.penalty_mode < 0 || from.penalty_mode > 3)
     throw Error(Code::kArgument, "penalty_mode {}, expected 0 to 3", from.penalty_mode);
   SamplerParams to;
@@ -75,6 +76,7 @@ SamplerParams params_of(const rwkv_sampler_options& from) {
   to.dry_base = from.dry_base;
   to.dry_allowed_length = from.dry_allowed_length;
   to.dry_penalty_last_n = from.dry_penalty_last_n;
+  require_list(from.logit_bias, from.n_logit_bias, "logit_bias");
   for (size_t i = 0; i < from.n_logit_bias; ++i)
     to.logit_bias.emplace_back(from.logit_bias[i].token, from.logit_bias[i].bias);
   return to;
@@ -112,7 +114,10 @@ rwkv_status rwkv_sampler_preset(const char* name, rwkv_sampler_options* options)
     const Preset* preset = name ? find_preset(name) : nullptr;
     if (name && !preset)
       throw Error(Code::kArgument, "preset \"{}\": expected one of {}", name, preset_names());
-    copy_params(preset ? preset->params : SamplerParams(), *options);
+    rwkv_sampler_options all{};
+    all.size = options->size;
+    copy_params(preset ? preset->params : SamplerParams(), all);
+    write_sized(all, options);
   });
 }
 
@@ -182,10 +187,16 @@ rwkv_status rwkv_generation_open(rwkv_session* session, rwkv_sampler* sampler,
     options.max_token = RWKV_FIELD(o, max_token, 0u);
     options.ignore_end = RWKV_FIELD(o, ignore_end, false);
     const auto* stops = RWKV_FIELD(o, stops, nullptr);
-    for (size_t i = 0; i < RWKV_FIELD(o, n_stop, size_t{0}); ++i) options.stops.emplace_back(stops[i]);
+    const size_t n_stop = RWKV_FIELD(o, n_stop, size_t{0});
+    require_list(stops, n_stop, "stops");
+    for (size_t i = 0; i < n_stop; ++i) {
+      require(stops[i], "a stop string");
+      options.stops.emplace_back(stops[i]);
+    }
     const auto* tokens = RWKV_FIELD(o, stop_tokens, nullptr);
-    for (size_t i = 0; i < RWKV_FIELD(o, n_stop_token, size_t{0}); ++i)
-      options.stop_tokens.push_back(tokens[i]);
+    const size_t n_stop_token = RWKV_FIELD(o, n_stop_token, size_t{0});
+    require_list(tokens, n_stop_token, "stop_tokens");
+    if (n_stop_token > 0) options.stop_tokens.assign(tokens, tokens + n_stop_token);
     const size_t n_vocab = session->session->model()->plan().n_vocab;
     *generation = new rwkv_generation{
         std::make_unique<Generation>(*session->session, *sampler->sampler, std::move(options),

@@ -3,9 +3,13 @@
 
 #include <exception>
 #include <functional>
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "base/error.h"
 #include "chat/chat.h"
 #include "engine/generation.h"
 #include "engine/session.h"
@@ -14,7 +18,7 @@
 
 struct rwkv_model {
   std::shared_ptr<rwkv::LoadedModel> model;
-  std::string json, profile;
+  std::string json;
 };
 struct rwkv_session {
   std::unique_ptr<rwkv::Session> session;
@@ -38,7 +42,7 @@ struct rwkv_chat {
 namespace rwkv::api {
 
 // Runs f and turns what it throws into a status and the thread's error sentence.
-rwkv_status fail(rwkv_status status, std::string sentence) noexcept;
+rwkv_status fail(rwkv_status status, std::string_view sentence) noexcept;
 rwkv_status fail_current() noexcept;  // inside a catch block
 
 // Thrown when a progress callback asks to stop; becomes RWKV_ERR_STOPPED.
@@ -60,6 +64,16 @@ rwkv_status guard(F f) noexcept {
 
 // Error{kArgument} naming the argument.
 void require(const void* pointer, const char* name);
+void require_list(const void* list, size_t count, const char* name);  // NULL is fine when it has no items
+// Writes as much of `all` as the caller's struct, which says its size, has room for.
+template <typename T>
+void write_sized(const T& all, T* out) {
+  if (out->size < sizeof(size_t))
+    throw Error(Code::kArgument, "a struct whose size says {}: set it to its sizeof (RWKV_INIT)", out->size);
+  const size_t size = std::min(out->size, sizeof(T));
+  std::memcpy(static_cast<void*>(out), &all, size);
+  out->size = size;
+}
 // A field of a sized struct: its value, or `otherwise` when the caller's struct is too old to have it.
 #define RWKV_FIELD(options, field, otherwise)                                                   \
   ((options) && (options)->size >= offsetof(std::remove_cvref_t<decltype(*(options))>, field) + \

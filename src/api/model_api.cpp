@@ -6,6 +6,7 @@
 #include "api/handles.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 using namespace rwkv;
 using namespace rwkv::api;
@@ -34,8 +35,12 @@ rwkv_status status_of(Code code) {
 
 namespace rwkv::api {
 
-rwkv_status fail(rwkv_status status, std::string sentence) noexcept {
-  last_error = std::move(sentence);
+rwkv_status fail(rwkv_status status, std::string_view sentence) noexcept {
+  try {
+    last_error = replace_invalid_utf8(sentence);
+  } catch (...) {  // no memory for the sentence
+    last_error.clear();
+  }
   return status;
 }
 
@@ -49,7 +54,7 @@ rwkv_status fail_current() noexcept {
   } catch (const std::bad_alloc&) {
     return fail(RWKV_ERR_MEMORY, "out of memory");
   } catch (const std::exception& other) {
-    return fail(RWKV_ERR_INTERNAL, std::string("internal error: ") + other.what());
+    return fail(RWKV_ERR_INTERNAL, other.what());
   } catch (...) {
     return fail(RWKV_ERR_INTERNAL, "internal error");
   }
@@ -64,6 +69,9 @@ std::function<void(float)> progress_of(rwkv_progress_fn progress, void* user) {
 
 void require(const void* pointer, const char* name) {
   if (!pointer) throw Error(Code::kArgument, "{} is NULL", name);
+}
+void require_list(const void* list, size_t count, const char* name) {
+  if (count > 0 && !list) throw Error(Code::kArgument, "{} is NULL, but has {} items", name, count);
 }
 
 }  // namespace rwkv::api
@@ -96,7 +104,9 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
     if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) options.v5_norm_eps = eps;
     if (const char* tokenizer = RWKV_FIELD(o, tokenizer_path, nullptr)) options.tokenizer_path = tokenizer;
     options.progress = progress_of(RWKV_FIELD(o, progress, nullptr), RWKV_FIELD(o, progress_user, nullptr));
-    *model = new rwkv_model{load_model(path, options), {}, {}};
+    auto loaded = load_model(path, options);
+    std::string json = describe_json(*loaded);
+    *model = new rwkv_model{std::move(loaded), std::move(json)};
   });
 }
 void rwkv_model_close(rwkv_model* model) { delete model; }
@@ -105,18 +115,16 @@ size_t rwkv_n_vocab(const rwkv_model* model) { return model->model->plan().n_voc
 size_t rwkv_n_embd(const rwkv_model* model) { return model->model->plan().n_embd; }
 size_t rwkv_n_layer(const rwkv_model* model) { return model->model->plan().n_layer; }
 size_t rwkv_state_size(const rwkv_model* model) { return model->model->plan().state.size; }
-const char* rwkv_model_json(rwkv_model* model) {
-  if (guard([&] { model->json = describe_json(*model->model); }) != RWKV_OK) return "{}";
-  return model->json.c_str();
-}
+const char* rwkv_model_json(const rwkv_model* model) { return model->json.c_str(); }
 
 rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds) {
   return guard([&] {
     require(model, "model");
     require(bounds, "bounds");
     const Bounds b = model->model->runner().measure_bounds();
-    *bounds = {sizeof *bounds,    b.bytes_per_s,   b.dot_per_s,    b.fma_per_s,
-               b.bytes_per_token, b.dot_per_token, b.fma_per_token};
+    const rwkv_bounds all = {bounds->size,      b.bytes_per_s,   b.dot_per_s,    b.fma_per_s,
+                             b.bytes_per_token, b.dot_per_token, b.fma_per_token, static_cast<uint32_t>(b.n_thread)};
+    write_sized(all, bounds);
   });
 }
 
@@ -127,12 +135,13 @@ rwkv_status rwkv_profile_start(rwkv_model* model, bool on) {
   });
 }
 const char* rwkv_profile_text(rwkv_model* model) {
+  thread_local std::string text;
   const rwkv_status status = guard([&] {
-    model->profile.clear();
+    text.clear();
     for (const OpProfile& op : model->model->runner().profile())
-      model->profile += strf("{}\t{}\t{}\t{}\n", op.name, op.calls, op.seconds, op.bytes);
+      text += strf("{}\t{}\t{}\t{}\n", op.name, op.calls, op.seconds, op.bytes);
   });
-  return status == RWKV_OK ? model->profile.c_str() : "";
+  return status == RWKV_OK ? text.c_str() : "";
 }
 
 rwkv_status rwkv_tokenize(const rwkv_model* model, const char* text, size_t n_byte, bool special,

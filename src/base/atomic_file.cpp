@@ -1,10 +1,12 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -13,8 +15,9 @@
 namespace rwkv {
 
 AtomicFile::AtomicFile(const std::string& path)
-    : path_(path), neighbour_(path + ".part-" + std::to_string(::getpid())) {
-  fd_ = ::open(neighbour_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    : path_(path), neighbour_(path + ".part-XXXXXX") {
+  fd_ = ::mkostemp(neighbour_.data(), O_CLOEXEC);  // a name that nobody has, made for us alone
+  if (fd_ >= 0) ::fchmod(fd_, 0644);
   if (fd_ < 0) throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
 }
 

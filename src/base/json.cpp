@@ -26,6 +26,11 @@ class JsonParser {
   [[noreturn]] void fail(std::string_view expected) const {
     throw Error(Code::kFormat, "{}: JSON, byte {}: expected {}", source_, at_, expected);
   }
+  // A node takes some 90 bytes, a digit and a comma two: a text within its reader's limit must not fill the memory.
+  void count_node() {
+    static constexpr size_t kMaxNodes = size_t{1} << 23;
+    if (++n_node_ > kMaxNodes) fail(strf("no more than {} values", kMaxNodes));
+  }
   bool done() const { return at_ >= text_.size(); }
   char peek() const { return done() ? '\0' : text_[at_]; }
   void skip_space() {
@@ -82,6 +87,7 @@ class JsonParser {
       if (!keys.insert(key).second) fail(strf("each key once (\"{}\" stands twice)", key));
       skip_space();
       if (!take(':')) fail("':'");
+      count_node();
       value.object_.emplace_back(std::move(key), parse_value(depth + 1));
       skip_space();
       if (take('}')) return value;
@@ -96,6 +102,7 @@ class JsonParser {
     skip_space();
     if (take(']')) return value;
     for (;;) {
+      count_node();
       value.array_.push_back(parse_value(depth + 1));
       skip_space();
       if (take(']')) return value;
@@ -193,7 +200,7 @@ class JsonParser {
 
   std::string_view text_;
   const std::string& source_;
-  size_t max_depth_, at_ = 0;
+  size_t max_depth_, at_ = 0, n_node_ = 0;
 };
 
 Json Json::parse(std::string_view text, const std::string& source, size_t max_depth) {

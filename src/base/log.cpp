@@ -22,8 +22,12 @@ void set_log_sink(LogSink sink) {
 }
 
 void log(LogLevel level, const std::string& sentence) {
-  const std::lock_guard lock(shared().mutex);
-  if (shared().sink) shared().sink(level, sentence);
+  LogSink sink;  // called without the lock: it may log, or set another sink
+  {
+    const std::lock_guard lock(shared().mutex);
+    sink = shared().sink;
+  }
+  if (sink) sink(level, sentence);
 }
 
 }  // namespace rwkv

@@ -11,7 +11,7 @@ namespace rwkv {
 
 class MappedFile {
  public:
-  // Error{kIo} when it cannot be opened, is not a regular file, or is empty.
+  // Error{kIo} when it cannot be opened, or is not a regular file; Error{kFormat} when it is empty.
   static std::shared_ptr<MappedFile> open(const std::string& path);
   static std::shared_ptr<MappedFile> from_bytes(std::string path, std::vector<std::byte> bytes);
   ~MappedFile();

@@ -17,6 +17,9 @@ Generation::Generation(Session& session, Sampler& sampler, GenerationOptions opt
   if (logits.size() != session.model()->plan().n_vocab)
     throw Error(Code::kArgument, "{} logits, expected {}", logits.size(), session.model()->plan().n_vocab);
   std::erase(options_.stops, std::string());
+  const auto n_token = std::min(tokenizer_.n_token(), logits.size());
+  for (size_t id = 0; id < n_token && options_.ignore_end; ++id)
+    if (tokenizer_.is_control(static_cast<Token>(id))) ends_.push_back(static_cast<Token>(id));
 }
 
 void Generation::feed(std::span<const Token> tokens) {
@@ -31,8 +34,8 @@ void Generation::feed_sampled() {
     mark_next_ = false;
     since_mark_.clear();
   }
-  if (marked_) since_mark_.push_back(token_);
   feed({&token_, 1});
+  if (marked_) since_mark_.push_back(token_);
   sampled_ = false;
 }
 
@@ -75,7 +78,6 @@ void Generation::append(std::string_view bytes, std::string& text) {
 void Generation::rewind(std::string kept) {
   std::vector<Token> tokens;
   if (marked_) {
-    session_.copy_from(*mark_);
     kept = visible_since_mark_ + kept;
     for (const Token token : since_mark_) {
       const std::string_view bytes = tokenizer_.bytes_of(token, Special::kAsText);
@@ -86,16 +88,17 @@ void Generation::rewind(std::string kept) {
   }
   const std::vector<Token> rest = tokenizer_.encode(kept, Special::kAsText);
   tokens.insert(tokens.end(), rest.begin(), rest.end());
+  if (marked_) session_.copy_from(*mark_);
   feed(tokens);
 }
 
 Finish Generation::finish_at_stop(size_t position, std::string& text) {
   const std::string kept = held_.substr(0, position);
+  finished_ = true;  // an error on the way leaves nothing to go on from
+  sampled_ = false;
   rewind(kept);
   text += utf8_.push(kept) + utf8_.finish();
   held_.clear();
-  finished_ = true;
-  sampled_ = false;
   return Finish::kStop;
 }
 
@@ -103,7 +106,8 @@ Finish Generation::next(std::string& text) {
   text.clear();
   if (finished_) throw Error(Code::kArgument, "the generation has ended");
   if (sampled_) feed_sampled();
-  if (options_.ignore_end && tokenizer_.is_control(0)) logits_[0] = -INFINITY;
+  if (options_.ignore_end)
+    for (const Token token : ends_) logits_[static_cast<size_t>(token)] = -INFINITY;
   token_ = sampler_.sample(logits_);
   sampler_.accept(token_, Sampler::Origin::kGenerated);
   ++n_token_;

@@ -43,6 +43,7 @@ class Generation {
   GenerationOptions options_;
   const Tokenizer& tokenizer_;
   std::vector<float> logits_;
+  std::vector<Token> ends_;   // banned: the control tokens, with ignore_end
   uint64_t n_token_ = 0;
   bool finished_ = false;
   bool sampled_ = false;      // token_ is chosen, but not fed yet

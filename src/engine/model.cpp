@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "formats/formats.h"
 
 namespace rwkv {
@@ -86,7 +87,7 @@ std::string describe_json(const LoadedModel& m) {
   }
   std::string out = "{\n";
   const auto text = [&](const char* key, const std::string& value) {
-    out += strf("  \"{}\": {},\n", key, json_quote(value));
+    out += strf("  \"{}\": {},\n", key, json_quote(replace_invalid_utf8(value)));
   };
   const auto number = [&](const char* key, size_t value) { out += strf("  \"{}\": {},\n", key, value); };
   text("path", m.path);

@@ -94,6 +94,11 @@ void feed_many(std::span<Session* const> sessions, std::span<const Token> tokens
   std::vector<uint32_t> rows;
   uint32_t row = 0;
   for (size_t i = 0; i < sessions.size(); ++i) {
+    if (std::find(sessions.begin(), sessions.begin() + static_cast<ptrdiff_t>(i), sessions[i]) !=
+        sessions.begin() + static_cast<ptrdiff_t>(i))
+      throw Error(Code::kArgument, "session {} is given twice", i);
+    if (counts[i] > tokens.size() - row)
+      throw Error(Code::kArgument, "session {} has {} tokens, of {} that are left", i, counts[i], tokens.size() - row);
     uses.push_back(std::make_unique<Session::Use>(*sessions[i]));
     if (sessions[i]->model_ != sessions[0]->model_)
       throw Error(Code::kArgument, "session {} belongs to another model than session 0", i);

@@ -1,8 +1,5 @@
 // Which tokenizer a model speaks: the wrong one is the most frequent cause of garbage, so it is never
 // guessed beyond what is sure.
-#include <filesystem>
-#include <fstream>
-
 #include "base/error.h"
 #include "engine/model.h"
 
@@ -53,17 +50,15 @@ std::unique_ptr<Tokenizer> from_gguf(const TensorFile& file, const std::string& 
   throw Error(Code::kUnsupported, "{}: tokenizer \"{}\", expected \"rwkv\" or \"gpt2\"", file.path(), model);
 }
 
-// tokenizer.json or a World vocabulary in the model's folder; the folder of a single file does not count,
+// A World vocabulary, else tokenizer.json, in the model's folder; the folder of a single file does not count,
 // since other models may lie there too.
 std::unique_ptr<Tokenizer> from_folder(const TensorFile& file) {
-  namespace fs = std::filesystem;
-  if (!fs::is_directory(file.path())) return nullptr;
-  for (const auto& entry : fs::directory_iterator(file.path())) {
-    const std::string name = entry.path().filename().string();
-    if (name == "tokenizer.json" || (name.rfind("rwkv_vocab", 0) == 0 && entry.path().extension() == ".txt"))
-      return read_tokenizer(entry.path().string());
+  const std::string* json = nullptr;
+  for (const auto& [key, value] : file.meta()) {  // as the folder's reader has named them, sorted
+    if (key.rfind("folder.rwkv_vocab", 0) == 0) return read_tokenizer(std::get<std::string>(value));
+    if (key == "folder.tokenizer.json") json = &std::get<std::string>(value);
   }
-  return nullptr;
+  return json ? read_tokenizer(*json) : nullptr;
 }
 
 }  // namespace

@@ -11,6 +11,10 @@ Bounds Executor::measure_bounds() {
   throw Error(Code::kUnsupported, "device {} has no bounds to measure", device());
 }
 
+void Executor::set_collecting(bool) {
+  throw Error(Code::kUnsupported, "device {} does not collect the inputs of matrices", device());
+}
+
 void check_step(const Plan& plan, const Step& step) {
   size_t rows = 0;
   std::vector<Slot> slots;

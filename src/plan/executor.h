@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plan/input_sums.h"
 #include "plan/plan.h"
 
 namespace rwkv {
@@ -33,6 +34,7 @@ struct Bounds {
   double dot_per_s = 0, fma_per_s = 0;             // operations per second: integer dot products, f32
   double bytes_per_token = 0;                      // of weights in the file, read by one decode step
   double dot_per_token = 0, fma_per_token = 0;     // operations on quantized and on float weights
+  size_t n_thread = 1;
 };
 
 // What one kind of op took since profiling began. Names tell ops of a kind apart by their first matrix:
@@ -70,6 +72,10 @@ class Executor {
   // an op. Empty where a backend does not measure.
   virtual void set_profiling(bool) {}
   virtual std::vector<OpProfile> profile() const { return {}; }
+
+  // Sums the squared inputs of every matrix from now on (forgetting what was), or not; and what there is.
+  virtual void set_collecting(bool on);  // Error{kUnsupported} where a backend cannot
+  virtual std::vector<InputSums> collected() const { return {}; }
 };
 
 // Error{kArgument} names the first token out of range, empty segment, slot used twice ...

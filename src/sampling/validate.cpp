@@ -53,7 +53,7 @@ void check_penalties(const SamplerParams& p) {
   check_number("repeat_last_n", p.repeat_last_n, -1, kNoLimit);
   check_number("dry_multiplier", p.dry_multiplier, 0, kNoLimit);
   check_number("dry_base", p.dry_base, 1, kNoLimit);
-  check_number("dry_allowed_length", p.dry_allowed_length, 0, kNoLimit);
+  check_number("dry_allowed_length", p.dry_allowed_length, 1, kNoLimit);
   check_number("dry_penalty_last_n", p.dry_penalty_last_n, -1, kNoLimit);
 }
 

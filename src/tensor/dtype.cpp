@@ -5,9 +5,16 @@
 #include <cctype>
 
 #include "tensor/blocks/blocks.h"
+#include "tensor/blocks/quants.h"
 
 namespace rwkv {
 namespace {
+
+// A type of blocks/quants.h.
+template <blocks::Unpack kUnpack, size_t kValues, size_t kBytes>
+constexpr DTypeInfo product(DType dtype, std::string_view name, int gguf_id) {
+  return {dtype, name, kValues, kBytes, gguf_id, blocks::decode_quants<kUnpack, kValues, kBytes>};
+}
 
 constexpr std::array<DTypeInfo, static_cast<size_t>(DType::kCount)> kTypes = {{
     {DType::kF32, "F32", 1, 4, 0, blocks::decode_f32, blocks::encode_f32},
@@ -31,6 +38,19 @@ constexpr std::array<DTypeInfo, static_cast<size_t>(DType::kCount)> kTypes = {{
     {DType::kQ6_K, "Q6_K", 256, 210, 14, blocks::decode_q6_k},
     {DType::kIQ4_NL, "IQ4_NL", 32, 18, 20, blocks::decode_iq4_nl},
     {DType::kIQ4_XS, "IQ4_XS", 256, 136, 23, blocks::decode_iq4_xs},
+    product<blocks::unpack_iq1_s, 256, 50>(DType::kIQ1_S, "IQ1_S", 19),
+    product<blocks::unpack_iq1_m, 256, 56>(DType::kIQ1_M, "IQ1_M", 29),
+    product<blocks::unpack_iq2_xxs, 256, 66>(DType::kIQ2_XXS, "IQ2_XXS", 16),
+    product<blocks::unpack_iq2_xs, 256, 74>(DType::kIQ2_XS, "IQ2_XS", 17),
+    product<blocks::unpack_iq2_s, 256, 82>(DType::kIQ2_S, "IQ2_S", 22),
+    product<blocks::unpack_iq3_xxs, 256, 98>(DType::kIQ3_XXS, "IQ3_XXS", 18),
+    product<blocks::unpack_iq3_s, 256, 110>(DType::kIQ3_S, "IQ3_S", 21),
+    product<blocks::unpack_tq1_0, 256, 54>(DType::kTQ1_0, "TQ1_0", 34),
+    product<blocks::unpack_tq2_0, 256, 66>(DType::kTQ2_0, "TQ2_0", 35),
+    product<blocks::unpack_q1_0, 128, 18>(DType::kQ1_0, "Q1_0", 41),
+    product<blocks::unpack_q2_0, 64, 18>(DType::kQ2_0, "Q2_0", 42),
+    product<blocks::unpack_mxfp4, 32, 17>(DType::kMXFP4, "MXFP4", 39),
+    product<blocks::unpack_nvfp4, 64, 36>(DType::kNVFP4, "NVFP4", 40),
 }};
 
 bool same_name(std::string_view a, std::string_view b) noexcept {

@@ -65,7 +65,7 @@ TEST(validate, penalties) {
   EXPECT_EQ(with(&P::dry_multiplier, -1), "dry_multiplier is -1, expected a number of at least 0");
   EXPECT_EQ(with(&P::dry_base, 0.5), "dry_base is 0.5, expected a number of at least 1");
   EXPECT_EQ(with(&P::dry_allowed_length, -1),
-            "dry_allowed_length is -1, expected a number of at least 0");
+            "dry_allowed_length is -1, expected a number of at least 1");
   EXPECT_EQ(with(&P::dry_penalty_last_n, -2),
             "dry_penalty_last_n is -2, expected a number of at least -1");
 }

@@ -3,7 +3,7 @@
 
 usage: export.py RUN_FOLDER DATA_FOLDER OUT_FOLDER [--name librwkv-demo]
 
-Writes NAME.pth (bf16), NAME.{f32,f16,bf16}.gguf and NAME.vocab.txt.
+Writes NAME.pth (bf16), NAME.{f32,f16,bf16,q8_0}.gguf (the last is the one that ships) and NAME.vocab.txt.
 """
 import argparse
 import pathlib
@@ -46,6 +46,12 @@ def metadata(cfg, vocab, file_type):
     }
 
 
+def type_of(name, x, kind):
+    if x.ndim == 1 or any(s in name for s in ALWAYS_F32):
+        return gguf_file.F32
+    return gguf_file.F16 if kind == gguf_file.Q8_0 and x.shape[-1] % 32 else kind  # rows of whole blocks
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=pathlib.Path)
@@ -62,8 +68,7 @@ def main():
     torch.save({k: v.bfloat16() for k, v in weights.items()}, args.out / f"{args.name}.pth")
     tensors = to_gguf({k: v.numpy() for k, v in weights.items()})
     for label, (kind, file_type) in gguf_file.FILE_TYPES.items():
-        typed = {name: (x, gguf_file.F32 if x.ndim == 1 or any(s in name for s in ALWAYS_F32)
-                        else kind) for name, x in tensors.items()}
+        typed = {name: (x, type_of(name, x, kind)) for name, x in tensors.items()}
         gguf_file.write(args.out / f"{args.name}.{label}.gguf",
                         metadata(saved["config"], vocab, file_type), typed)
     print(f"{args.out}: {args.name} after {saved['tokens']} tokens")

@@ -3,8 +3,10 @@ import struct
 
 import numpy
 
-F32, F16, BF16 = 0, 1, 30
-FILE_TYPES = {"f32": (F32, 0), "f16": (F16, 1), "bf16": (BF16, 32)}  # tensor type, file type
+F32, F16, Q8_0, BF16 = 0, 1, 8, 30
+# Tensor type, file type.
+FILE_TYPES = {"f32": (F32, 0), "f16": (F16, 1), "bf16": (BF16, 32), "q8_0": (Q8_0, 7)}
+Q8_0_BLOCK = numpy.dtype([("scale", "<f2"), ("values", "i1", 32)])  # along a row
 ALIGNMENT = 32
 U32, FLOAT, BOOL, STRING, ARRAY, I32 = 4, 6, 7, 8, 9, 5
 
@@ -19,9 +21,24 @@ def from_bf16(x):
     return (x.astype("<u4") << 16).view("<f4")
 
 
+def to_q8_0(x):
+    rows = x.reshape(-1, 32).astype("<f4")
+    scale = abs(rows).max(1, keepdims=True) / 127
+    out = numpy.empty(len(rows), Q8_0_BLOCK)
+    out["scale"] = scale[:, 0]
+    out["values"] = numpy.rint(numpy.divide(rows, scale, out=numpy.zeros_like(rows), where=scale > 0))
+    return out
+
+
+def from_q8_0(raw):
+    return (raw["scale"].astype("<f4")[:, None] * raw["values"]).reshape(-1)
+
+
 def pack(x, kind):
     if kind == BF16:
         return to_bf16(x).tobytes()
+    if kind == Q8_0:
+        return to_q8_0(x).tobytes()
     return x.astype("<f4" if kind == F32 else "<f2").tobytes()
 
 
@@ -109,7 +126,9 @@ def read(path):
     base = r.at + -r.at % ALIGNMENT
     tensors = {}
     for name, shape, kind, offset in infos:
-        raw = numpy.frombuffer(r.data, {F32: "<f4", F16: "<f2", BF16: "<u2"}[kind],
-                               int(numpy.prod(shape)), base + offset)
-        tensors[name] = (from_bf16(raw) if kind == BF16 else raw.astype("<f4")).reshape(shape)
+        form = {F32: "<f4", F16: "<f2", BF16: "<u2", Q8_0: Q8_0_BLOCK}[kind]
+        count = int(numpy.prod(shape)) // (32 if kind == Q8_0 else 1)
+        raw = numpy.frombuffer(r.data, form, count, base + offset)
+        plain = {BF16: from_bf16, Q8_0: from_q8_0}.get(kind, lambda x: x.astype("<f4"))
+        tensors[name] = plain(raw).reshape(shape)
     return metadata, tensors

@@ -53,6 +53,13 @@ class Gguf(unittest.TestCase):
         self.assertTrue((tensors["y"] == y).all())
         self.assertLessEqual(abs(tensors["x"] / x - 1).max(), 2 ** -8)
 
+    def test_q8_0(self):
+        x = numpy.random.default_rng(2).normal(size=(3, 64)).astype("f4")
+        x[1, :32] = 0
+        got = gguf_file.from_q8_0(gguf_file.to_q8_0(x)).reshape(x.shape)
+        self.assertLessEqual(abs(got - x).max(), abs(x).max() / 127 * 0.51)
+        self.assertFalse(got[1, :32].any())
+
 
 class Questions(unittest.TestCase):
     def test_form(self):

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace rwkv::cpu {
 namespace {
 
@@ -12,13 +14,15 @@ struct Packer {
   const std::function<void(const Matrix&)>& done;
 };
 
-// The input of `part` among those that are quantized for `op`; parts with the same one share it.
-size_t quantized_input(PackedLinear& op, const LinearPart& part, bool wide) {
-  for (size_t i = 0; i < op.inputs.size(); ++i)
-    if (op.inputs[i].value == part.in && op.inputs[i].offset == part.in_offset &&
-        op.inputs[i].cols == part.weight.cols && op.inputs[i].wide == wide)
+// The input of `part` among those of `op`; parts with the same one share it.
+size_t input_of(PackedLinear& op, const LinearPart& part, bool quantized, bool wide) {
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const PackedLinear::Input& in = op.inputs[i];
+    if (in.value == part.in && in.offset == part.in_offset && in.cols == part.weight.cols &&
+        in.quantized == quantized && in.wide == wide)
       return i;
-  op.inputs.push_back({part.in, part.in_offset, part.weight.cols, wide});
+  }
+  op.inputs.push_back({part.in, part.in_offset, part.weight.cols, quantized, wide});
   return op.inputs.size() - 1;
 }
 
@@ -40,18 +44,19 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
   for (const LinearPart& part : op.parts) {
     out.parts.push_back({&part, PackedMatrix(part.weight, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
-    if (weight.takes_blocks()) {
-      const bool wide = packer.activations == Activations::kByWeights
-                            ? weight.prefers_wide()
-                            : packer.activations == Activations::k16;
-      out.parts.back().blocks = quantized_input(out, part, wide);
-    }
+    const bool wide = packer.activations == Activations::kByWeights ? weight.prefers_wide()
+                                                                    : packer.activations == Activations::k16;
+    out.parts.back().input = input_of(out, part, weight.takes_blocks(), weight.takes_blocks() && wide);
     const size_t step = (weight.n_panel() + kChunkPanels - 1) / kChunkPanels;
     for (size_t first = 0; first < step; ++first)
       out.chunks.push_back(
           {out.parts.size() - 1, first, (weight.n_panel() - first + step - 1) / step, step});
     packer.done(part.weight);
   }
+  if (out.chunks.size() > ThreadPool::kMaxChunks)
+    throw Error(Code::kUnsupported, "{}: {} rows; this program runs matrices of up to {}",
+                op.parts.front().weight.name, op.parts.front().weight.rows,
+                ThreadPool::kMaxChunks * kChunkPanels * kLanes);
   return out;
 }
 PackedOp pack(const Wkv4Op& op, const Packer&) {
@@ -76,6 +81,13 @@ PackedOp pack(const DeepEmbedOp& op, const Packer&) { return PackedDeepEmbed{&op
 PackedOp pack(const ScaleOp& op, const Packer&) { return PackedScale{&op}; }
 
 }  // namespace
+
+bool PackedLinear::any_blocks() const {
+  return std::any_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
+}
+bool PackedLinear::only_blocks() const {
+  return std::all_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
+}
 
 std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, Activations activations,
                                const std::function<void(const Matrix&)>& packed) {

@@ -40,12 +40,12 @@ struct PackedLinear {
     const LinearPart* part;
     PackedMatrix weight;
     PackedVector bias;
-    size_t blocks = 0;  // which of `inputs`, for block types
+    size_t input = 0;  // which of `inputs`
   };
-  struct Input {  // a value that some parts want quantized
+  struct Input {  // columns of a value that some parts read, as floats or quantized to 8 bits or 16 (wide)
     Value value;
     size_t offset, cols;
-    bool wide;
+    bool quantized, wide;
   };
   // A piece of work: panels first, first + step, ... of a part, one from each quarter of the matrix. A thread
   // that takes pieces in order then reads four long streams, which the hardware's prefetcher likes best.
@@ -55,6 +55,8 @@ struct PackedLinear {
   std::vector<Part> parts;
   std::vector<Input> inputs;
   std::vector<Chunk> chunks;
+  bool any_blocks() const;   // inputs that are quantized: some, all
+  bool only_blocks() const;
 };
 struct PackedWkv4 {
   const Wkv4Op* op;

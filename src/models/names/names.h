@@ -55,4 +55,8 @@ std::vector<WrittenTensor> written_tensors(const std::vector<std::string>& canon
 // A row of the tables above by its name, "GGUF rwkv7" or "BlinkDL"; it must be there.
 const NameScheme& scheme_named(std::string_view name);
 
+// The name of a canonical tensor in a GGUF file of that version ("v7", "v5.2", "rwkv6qwen2" ...); empty when it
+// has none of its own (vectors that lie fused, DeepEmbed's).
+std::string gguf_name(std::string_view version, std::string_view canonical);
+
 }  // namespace rwkv

@@ -1,0 +1,155 @@
+// The CPU executor's insides: a step is one or more walks of all threads through stages, each stage one or a few
+// ops of the plan. run() and slots: cpu.cpp; what a stage does: stages.cpp; matrices: linear.cpp.
+#pragma once
+
+#include <chrono>
+#include <mutex>
+
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/isa/tables.h"
+#include "backends/cpu/packed_plan.h"
+#include "backends/cpu/staging.h"
+#include "base/thread_pool.h"
+
+namespace rwkv::cpu {
+
+constexpr size_t kMaxRows = 128;     // rows at once: their activations stay in the second-level cache
+constexpr size_t kHeadRows = 16;     // rows of logits at once: V floats each
+constexpr size_t kRowsAPiece = 4;    // rows that one thread takes at once in ops that work row by row
+constexpr size_t kManyRows = 8;      // from here on such ops are worth a stage of their own
+
+inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+class CpuExecutor final : public Executor, private ThreadPool::Walk {
+ public:
+  CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& options);
+
+  const Plan& plan() const override { return *plan_; }
+  std::string_view device() const override { return name_; }
+  Slot new_slot() override;
+  void free_slot(Slot slot) noexcept override;
+  void reset_slot(Slot slot) override;
+  void copy_slot(Slot from, Slot to) override;
+  void read_slot(Slot slot, std::span<float> canonical) override;
+  void write_slot(Slot slot, std::span<const float> canonical) override;
+  void run(const Step& step, std::span<float> logits) override;
+  Bounds measure_bounds() override;
+  void set_profiling(bool on) override;
+  std::vector<OpProfile> profile() const override;
+  void set_collecting(bool on) override;
+  std::vector<InputSums> collected() const override;
+
+ private:
+  struct Part {  // a piece of a segment that fits into kMaxRows
+    size_t first, n_row;
+    float* state;
+  };
+  // Ops [first, last): all but the last work row by row and are done when the stage is prepared; the last is cut
+  // into chunks. With many rows every op has stages of its own, one a phase.
+  enum class Phase : uint8_t { kAll, kRows, kNorm, kMix, kCarry, kQuantize };
+  struct StageOps {
+    size_t first, last;
+    Phase phase;
+  };
+  using Stages = std::vector<StageOps>;
+  // What a linear stage reads; lies in the staging ring.
+  struct LinearInput {
+    const float* x;  // float weights
+    size_t x_stride;
+    uint8_t* blocks;  // block types: blocks, scales, sums of the quantized rows
+    float* scale;
+    int32_t* sum;
+  };
+  struct LinearJob {
+    const PackedLinear* op;
+    size_t rows;
+    LinearInput* inputs;
+  };
+
+  // cpu.cpp
+  void pack(const CpuOptions& options);
+  void make_stages();
+  Stages stages_of(size_t first, size_t last, bool many) const;
+  float* state(Slot slot) { return slots_.at(slot).as<float>(); }
+  void fill_initial(float* out) const;
+  void transpose_heads(float* all) const;
+  void reserve(size_t rows);
+  void run_piece(std::span<const int32_t> tokens, std::span<const uint32_t> wanted, float* logits);
+  void walk_through(const Stages& stages, size_t rows);
+  void keep_rows(std::span<const uint32_t> rows);
+  void lap(size_t op);
+
+  // stages.cpp
+  ThreadPool::Stage prepare(size_t stage, ThreadPool::Serial serial) override;
+  void compute(size_t stage, const void* context, size_t chunk, size_t thread) override;
+  void publish(size_t stage, const void* context, size_t chunk, size_t thread) override;
+  size_t count_chunks(const PackedOp& op) const;
+  void run_rows(const PackedOp& op, Phase phase, size_t first, size_t last);
+  void rows_of(const PackedEmbed& op, Phase phase, size_t t);
+  void rows_of(const PackedNormOp& op, Phase phase, size_t t);
+  void rows_of(const PackedShiftMix& op, Phase phase, size_t t);
+  void rows_of(const PackedDeepEmbed& op, Phase phase, size_t t);
+  void rows_of(const PackedScale& op, Phase phase, size_t t);
+  void rows_of(const PackedLinear& op, Phase phase, size_t t);
+  template <typename Wkv>
+  void rows_of(const Wkv&, Phase, size_t) {}
+  void find_previous(const PackedShiftMix& op);
+  void carry(const PackedShiftMix& op);
+  void run_piece(const PackedWkv4& op, const Part& part, size_t piece);
+  void run_piece(const PackedWkv6& op, const Part& part, size_t piece);
+  void run_piece(const PackedWkv7& op, const Part& part, size_t piece);
+  HeadArgs head_args(const Part& part, size_t head, size_t size, Value r, Value k, Value v,
+                     std::optional<Value> gate, Value out, StateId state);
+
+  // linear.cpp
+  size_t staged_bytes(const PackedLinear& op, size_t rows) const;
+  const LinearJob* stage_inputs(const PackedLinear& op, ThreadPool::Serial serial);
+  void quantize_row(const LinearJob& job, size_t t);
+  void compute_chunk(const LinearJob& job, size_t chunk, float* y) const;
+  void publish_chunk(const LinearJob& job, size_t chunk, const float* y);
+
+  float* row(Value value, size_t t) { return values_[value].as<float>() + t * stride_[value]; }
+  const float* row_or_null(const std::optional<Value>& value, size_t offset) {
+    return value ? row(*value, 0) + offset : nullptr;
+  }
+  size_t stride_or_zero(const std::optional<Value>& value) { return value ? stride_[*value] : 0; }
+  float* hidden(size_t t) { return hidden_.as<float>() + t * hidden_stride_; }
+
+  std::shared_ptr<const Plan> plan_;
+  const KernelTable& table_;
+  std::string name_;
+  Arena arena_;                        // the packed weights
+  std::vector<PackedOp> ops_;          // body, then head
+  size_t tail_ = 0, head_ = 0;         // ops [tail_, head_) need only rows whose logits are wanted, as the head does
+  std::vector<Value> tail_inputs_;     // what those read of earlier ops
+  Stages body_[2], tail_stages_[2], head_stages_[2], whole_[2];  // few rows, many rows
+  std::vector<size_t> stride_;         // of each value, whole 16s
+  std::vector<AlignedBuffer> values_;  // [capacity_, stride]
+  AlignedBuffer hidden_;               // [capacity_, hidden_stride_]: the norm's output before token shift
+  size_t hidden_stride_ = 0;
+  Staging staging_;
+  std::vector<AlignedBuffer> scratch_;  // one a thread
+  size_t capacity_ = 0;
+  mutable std::mutex mutex_;
+  std::vector<AlignedBuffer> slots_;
+
+  bool profiling_ = false;
+  std::vector<double> seconds_;  // of each op
+  std::vector<uint64_t> calls_;
+  std::chrono::steady_clock::time_point lap_;
+
+  bool collecting_ = false;
+  InputCollector collector_;
+
+  // The walk under way.
+  const Stages* stages_ = nullptr;
+  std::span<const int32_t> tokens_;
+  std::vector<Part> parts_;
+  std::vector<const float*> previous_;  // of each row: the hidden row before it
+  size_t rows_ = 0;
+  const LinearJob* job_ = nullptr;
+
+  ThreadPool pool_;  // the last: its threads end before what they read
+};
+
+}  // namespace rwkv::cpu

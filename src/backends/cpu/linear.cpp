@@ -1,0 +1,126 @@
+// Linear ops: inputs are copied (or quantized) into the staging ring, pieces of output are computed into a
+// thread's scratch, and the first thread to finish a piece writes it out.
+#include <algorithm>
+
+#include "backends/cpu/cpu_executor.h"
+
+namespace rwkv::cpu {
+namespace {
+
+// Places of one input in the staging ring, from its beginning; floats are copied for few rows only.
+struct Layout {
+  size_t x, blocks, scale, sum, size;
+};
+Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
+  if (!input.quantized) {
+    const size_t bytes = rows < kManyRows ? rows * round_up(input.cols + kLanes, kLanes) * sizeof(float) : 0;
+    return {0, 0, 0, 0, round_up(bytes, 64)};
+  }
+  const size_t n_block = rows * input.cols / 32;
+  const size_t scale = n_block * table.act_bytes[input.wide], sum = scale + n_block * sizeof(float);
+  return {0, 0, scale, sum, round_up(sum + n_block * 2 * sizeof(int32_t), 64)};
+}
+
+}  // namespace
+
+size_t CpuExecutor::staged_bytes(const PackedLinear& op, size_t rows) const {
+  size_t bytes = round_up(sizeof(LinearJob) + op.inputs.size() * sizeof(LinearInput), 64);
+  // With few rows floats are copied too, which may take more than many rows that are not.
+  for (const PackedLinear::Input& input : op.inputs)
+    bytes += std::max(layout_of(input, rows, table_).size,
+                      layout_of(input, std::min(rows, kManyRows - 1), table_).size);
+  return bytes;
+}
+
+// The job of the stage `serial`, with places for what quantize_row will write.
+const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, ThreadPool::Serial serial) {
+  std::byte* at = staging_.allocate(staged_bytes(op, rows_), serial, pool_);
+  auto* inputs = reinterpret_cast<LinearInput*>(at + sizeof(LinearJob));
+  auto* job = new (at) LinearJob{&op, rows_, inputs};
+  at += round_up(sizeof(LinearJob) + op.inputs.size() * sizeof(LinearInput), 64);
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const PackedLinear::Input& input = op.inputs[i];
+    const Layout layout = layout_of(input, rows_, table_);
+    LinearInput* out = new (inputs + i) LinearInput{};
+    if (input.quantized) {
+      out->blocks = reinterpret_cast<uint8_t*>(at + layout.blocks);
+      out->scale = reinterpret_cast<float*>(at + layout.scale);
+      out->sum = reinterpret_cast<int32_t*>(at + layout.sum);
+    } else if (rows_ < kManyRows) {
+      out->x = reinterpret_cast<float*>(at);
+      out->x_stride = round_up(input.cols + kLanes, kLanes);
+    } else {
+      out->x = row(input.value, 0) + input.offset;
+      out->x_stride = stride_[input.value];
+    }
+    at += layout.size;
+  }
+  return job;
+}
+
+void CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
+  for (size_t i = 0; i < job.op->inputs.size(); ++i) {
+    const PackedLinear::Input& input = job.op->inputs[i];
+    const LinearInput& out = job.inputs[i];
+    const float* x = row(input.value, t) + input.offset;
+    if (input.quantized) {
+      const size_t n_block = input.cols / 32;
+      table_.quantize({x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
+                       out.scale + t * n_block, out.sum + 2 * t * n_block});
+    } else if (job.rows < kManyRows) {
+      // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
+      float* copy = const_cast<float*>(out.x) + t * out.x_stride;
+      std::fill(std::copy_n(x, input.cols, copy), copy + out.x_stride, 0.0f);
+    }
+  }
+}
+
+void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) const {
+  const PackedLinear::Chunk& c = job.op->chunks[chunk];
+  const PackedLinear::Part& part = job.op->parts[c.part];
+  const LinearInput& in = job.inputs[part.input];
+  LinearArgs args{};
+  args.pack = part.weight.pack();
+  args.panels = part.weight.panels();
+  args.panel_bytes = part.weight.panel_bytes();
+  args.k = part.weight.cols();
+  args.first = c.first;
+  args.count = c.count;
+  args.step = c.step;
+  args.x = in.x;
+  args.x_stride = in.x_stride;
+  args.rows = job.rows;
+  args.y = y;
+  args.y_stride = c.count * kLanes;
+  args.wide = job.op->inputs[part.input].wide;
+  args.blocks = in.blocks;
+  args.scale = in.scale;
+  args.sum = in.sum;
+  table_.linear(args);
+}
+
+void CpuExecutor::publish_chunk(const LinearJob& job, size_t chunk, const float* y) {
+  const PackedLinear::Chunk& c = job.op->chunks[chunk];
+  const PackedLinear::Part& packed = job.op->parts[c.part];
+  const LinearPart& part = *packed.part;
+  for (size_t i = 0; i < c.count; ++i) {
+    const size_t column = (c.first + i * c.step) * kLanes;
+    table_.epilogue({static_cast<ActKind>(part.act),
+                     part.add,
+                     job.rows,
+                     kLanes,
+                     y + i * kLanes,
+                     c.count * kLanes,
+                     packed.bias.data() ? packed.bias.data() + column : nullptr,
+                     row_or_null(part.gate, column),
+                     row_or_null(part.mix_base, column),
+                     row_or_null(part.mix_diff, column),
+                     stride_or_zero(part.gate),
+                     stride_or_zero(part.mix_base),
+                     stride_or_zero(part.mix_diff),
+                     row(part.out, 0) + column,
+                     stride_[part.out]});
+  }
+}
+
+}  // namespace rwkv::cpu

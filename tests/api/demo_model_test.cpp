@@ -1,0 +1,54 @@
+// The model that ships with the project answers what it was trained on, and its bits do not depend on chunks.
+#include "rwkv.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+namespace {
+
+const char* const kPath = RWKV_TEST_DATA_DIR "/../../data/demo/librwkv-demo.q8_0.gguf";
+
+std::vector<int32_t> tokens_of(const rwkv_api::Model& model, const std::string& text) {
+  std::vector<int32_t> tokens(text.size());
+  size_t n = 0;
+  rwkv_api::check(rwkv_tokenize(model.get(), text.data(), text.size(), false, tokens.data(), tokens.size(), &n));
+  tokens.resize(n);
+  return tokens;
+}
+
+std::string answer(const rwkv_api::Model& model, const std::string& question) {
+  rwkv_api::Session session(model);
+  std::vector<float> logits(model.n_vocab());
+  auto tokens = tokens_of(model, "User: " + question + "\n\nAssistant:");
+  std::string text;
+  for (int i = 0; i < 60 && text.find("\n\n") == std::string::npos; ++i) {
+    rwkv_api::check(rwkv_session_feed(session.get(), tokens.data(), tokens.size(), logits.data()));
+    tokens = {static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
+    const char* bytes = nullptr;
+    size_t n = 0;
+    rwkv_api::check(rwkv_token_bytes(model.get(), tokens[0], false, &bytes, &n));
+    text.append(bytes, n);
+  }
+  return text;
+}
+
+TEST(demo_model, answers_what_it_was_trained_on) {
+  const rwkv_api::Model model(kPath);
+  EXPECT_NE(answer(model, "What is librwkv?").find("RWKV"), std::string::npos) << answer(model, "What is librwkv?");
+  EXPECT_NE(answer(model, "What is a state?").find("remembers"), std::string::npos);
+  EXPECT_NE(answer(model, "Who are you?").find("toy"), std::string::npos);
+}
+
+TEST(demo_model, reads_a_text_in_any_pieces_with_the_same_bits) {
+  const rwkv_api::Model model(kPath);
+  const auto tokens = tokens_of(model, "Once upon a time there was a little fox who lived in the wood with his mother.");
+  std::vector<float> whole(model.n_vocab()), pieces(model.n_vocab());
+  rwkv_api::Session a(model), b(model);
+  rwkv_api::check(rwkv_session_feed(a.get(), tokens.data(), tokens.size(), whole.data()));
+  for (const int32_t token : tokens) rwkv_api::check(rwkv_session_feed(b.get(), &token, 1, pieces.data()));
+  EXPECT_EQ(whole, pieces);
+}
+
+}  // namespace
