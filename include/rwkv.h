@@ -281,6 +281,15 @@ typedef struct rwkv_generation_options {
   const int32_t* stop_tokens; /* ids that end it; end-of-text is always one unless ignore_end */
   size_t n_stop_token;
   bool ignore_end;            /* -n with --ignore-eos: end-of-text is banned */
+  /* Guessing ahead: up to n_draft tokens (16 at most) are computed in one pass with the one that was sampled and
+   * kept as far as sampling then chooses the same. The text is the same bit for bit, only the time differs.
+   * Guesses are what followed the last tokens earlier in `context` and the reply, or what a smaller model of the
+   * same vocabulary finds likeliest: `draft`, which has been fed the same tokens as the session, outlives the
+   * generation and stands nowhere in particular afterwards. */
+  size_t n_draft;             /* 0: off */
+  const int32_t* context;     /* the tokens of the text so far, for finding repetitions */
+  size_t n_context;
+  rwkv_session* draft;        /* NULL: guess by repetitions */
 } rwkv_generation_options;
 
 typedef enum rwkv_finish {
@@ -303,6 +312,8 @@ RWKV_API rwkv_status rwkv_generation_next(rwkv_generation* generation, const cha
 /* Ends it early (Ctrl-C): hands out the text held back, as above. */
 RWKV_API rwkv_status rwkv_generation_stop(rwkv_generation* generation, const char** text, size_t* n_byte);
 RWKV_API uint64_t rwkv_generation_n_token(const rwkv_generation* generation); /* sampled so far */
+/* Tokens that were guessed, and of them those that sampling chose. */
+RWKV_API void rwkv_generation_guesses(const rwkv_generation* generation, uint64_t* guessed, uint64_t* accepted);
 RWKV_API void rwkv_generation_close(rwkv_generation* generation);
 
 /* ------------------------------------------------------------------ chat */

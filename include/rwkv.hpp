@@ -179,6 +179,14 @@ class Generation {
     return {text, n};
   }
   uint64_t n_token() const { return rwkv_generation_n_token(handle_.get()); }
+  struct Guesses {
+    uint64_t guessed, accepted;
+  };
+  Guesses guesses() const {
+    Guesses out{};
+    rwkv_generation_guesses(handle_.get(), &out.guessed, &out.accepted);
+    return out;
+  }
 
  private:
   Handle<rwkv_generation, rwkv_generation_close> handle_;

@@ -14,7 +14,7 @@ std::string long_name(const std::string& argument) {
   static const std::map<std::string, std::string> kNames = {
       {"-cnv", "--conversation"}, {"-no-cnv", "--no-conversation"}, {"-sys", "--system-prompt"},
       {"-ngl", "--gpu-layers"},   {"-ub", "--ubatch-size"},         {"-fa", "--flash-attn"},
-      {"-st", "--single-turn"},   {"-nkvo", "--no-kv-offload"},     {"-hf", "--hf-repo"}};
+      {"-md", "--model-draft"},   {"-st", "--single-turn"},   {"-nkvo", "--no-kv-offload"},     {"-hf", "--hf-repo"}};
   const auto found = kNames.find(argument);
   return found == kNames.end() ? argument : found->second;
 }
@@ -59,6 +59,10 @@ void add_generation(CLI::App* app, Options& o) {
   app->add_option("--state-in", o.state_in, "start from this state file");
   app->add_option("--state-out", o.state_out, "write the state here at the end");
   app->add_option("--init-state", o.init_state, "state-tuned .pth or safetensors (time_state)");
+  app->add_option("--draft,--draft-max", o.n_draft,
+                  "guess up to N tokens ahead from repetitions in the text; the text stays the same (with -md: 8)")
+      ->check(CLI::Range(0, 16));
+  app->add_option("--model-draft", o.draft_model, "guess with this smaller model of the same vocabulary (-md)");
   app->add_flag("-q,--quiet", o.quiet, "no timings, no echo of the prompt");
 }
 

@@ -35,6 +35,8 @@ struct Options {
   bool ignore_end = false;
   std::vector<std::string> reverse_prompts;
   std::string state_in, state_out, init_state;
+  size_t n_draft = 0;                    // guessed tokens a pass
+  std::string draft_model;
   SamplingOptions sampling;
 
   bool conversation = false, no_conversation = false;

@@ -204,6 +204,9 @@ std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t
 
 void Timings::print() const {
   const auto rate = [](uint64_t n, double s) { return s > 0 ? static_cast<double>(n) / s : 0.0; };
+  if (n_guessed > 0)
+    std::fprintf(stderr, "guessed %llu tokens, %llu right (%.0f %%); ", static_cast<unsigned long long>(n_guessed),
+                 static_cast<unsigned long long>(n_accepted), 100 * rate(n_accepted, static_cast<double>(n_guessed)));
   std::fprintf(stderr, "load %.2f s; prefill %llu tokens, %.1f tok/s; decode %llu tokens, %.1f tok/s\n",
                load_s, static_cast<unsigned long long>(n_prefill), rate(n_prefill, prefill_s),
                static_cast<unsigned long long>(n_decode), rate(n_decode, decode_s));

@@ -66,7 +66,7 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch);
 
 struct Timings {
   double load_s = 0, prefill_s = 0, decode_s = 0;
-  uint64_t n_prefill = 0, n_decode = 0;
+  uint64_t n_prefill = 0, n_decode = 0, n_guessed = 0, n_accepted = 0;
   void print() const;  // on stderr
 };
 

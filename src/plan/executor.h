@@ -18,6 +18,8 @@ using Slot = uint32_t;
 struct Segment {
   Slot slot;      // where the sequence's state is; advanced by n_row tokens
   size_t n_row;   // >= 1; rows follow each other in the order of the segments
+  // Slots that get the state after each row but the last, [n_row - 1]; empty: not wanted.
+  std::span<const Slot> after = {};
 };
 
 // What runs at once: one decode token, a prompt chunk, or many conversations. A row's result depends only

@@ -13,7 +13,8 @@ constexpr DType kTypes[] = {DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5
                             DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K,
                             DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kIQ1_S, DType::kIQ1_M,
                             DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S, DType::kIQ3_XXS, DType::kIQ3_S,
-                            DType::kTQ1_0, DType::kTQ2_0, DType::kQ1_0, DType::kQ2_0, DType::kMXFP4, DType::kNVFP4};
+                            DType::kTQ1_0, DType::kTQ2_0, DType::kQ1_0, DType::kQ2_0, DType::kMXFP4,
+                            DType::kNVFP4};
 
 class Blocks : public testing::TestWithParam<DType> {};
 
@@ -33,7 +34,8 @@ void check(const std::string& stem, DType dtype) {
 TEST_P(Blocks, decode_as_ggml_does) { check(golden("blocks/" + std::string(name(GetParam()))), GetParam()); }
 TEST_P(Blocks, decode_our_own_vectors) { check(data("blocks/" + std::string(name(GetParam()))), GetParam()); }
 
-// Random bits, so codebooks, signs and scales are all met; the digests are of values that equal ggml's by the test above.
+// Random bits, so codebooks, signs and scales are all met; the digests are of values that equal ggml's by the
+// test above.
 struct Digest {
   DType dtype;
   uint64_t value;

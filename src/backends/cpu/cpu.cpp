@@ -217,7 +217,10 @@ void CpuExecutor::run(const Step& step, std::span<float> logits) {
     for (size_t t = begin; t < end;) {
       const Segment& s = step.segments[segment];
       const size_t n_row = std::min(end - t, s.n_row - used);
-      parts_.push_back({t - begin, n_row, state(s.slot)});
+      parts_.push_back({t - begin, n_row, state(s.slot), {}});
+      if (!s.after.empty())
+        for (size_t i = used; i < used + n_row; ++i)
+          parts_.back().after.push_back(i < s.after.size() ? state(s.after[i]) : nullptr);
       t += n_row;
       used += n_row;
       if (used == s.n_row) {

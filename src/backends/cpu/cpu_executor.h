@@ -43,6 +43,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   struct Part {  // a piece of a segment that fits into kMaxRows
     size_t first, n_row;
     float* state;
+    std::vector<float*> after;  // empty, or for each row where its state is copied; null: nowhere
   };
   // Ops [first, last): all but the last work row by row and are done when the stage is prepared; the last is cut
   // into chunks. With many rows every op has stages of its own, one a phase.
@@ -95,6 +96,9 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void rows_of(const Wkv&, Phase, size_t) {}
   void find_previous(const PackedShiftMix& op);
   void carry(const PackedShiftMix& op);
+  // A piece of the op, row by row where states in between are wanted.
+  template <typename Wkv>
+  void run_rows_of_piece(const Wkv& op, const Part& part, size_t piece);
   void run_piece(const PackedWkv4& op, const Part& part, size_t piece);
   void run_piece(const PackedWkv6& op, const Part& part, size_t piece);
   void run_piece(const PackedWkv7& op, const Part& part, size_t piece);

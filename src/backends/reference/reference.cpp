@@ -50,6 +50,30 @@ class ReferenceExecutor final : public Executor {
 
   void run(const Step& step, std::span<float> logits) override {
     const std::lock_guard lock(mutex_);
+    size_t row = 0, logit = 0;
+    const bool states_wanted = std::any_of(step.segments.begin(), step.segments.end(),
+                                           [](const Segment& segment) { return !segment.after.empty(); });
+    if (!states_wanted) return run_locked(step, logits);
+    for (const Segment& segment : step.segments)  // one token at a time, so that there are states to copy
+      for (size_t i = 0; i < segment.n_row; ++i, ++row) {
+        const Segment one{segment.slot, 1};
+        const bool wanted = logit < step.logit_rows.size() && step.logit_rows[logit] == row;
+        const uint32_t first = 0;
+        run_locked({step.tokens.subspan(row, 1), {&one, 1}, {&first, wanted ? 1u : 0u}},
+                   logits.subspan(logit * plan_->n_vocab, wanted ? plan_->n_vocab : 0));
+        logit += wanted;
+        if (i < segment.after.size()) slots_.at(segment.after[i]) = slots_.at(segment.slot);
+      }
+  }
+  void set_collecting(bool on) override {
+    const std::lock_guard lock(mutex_);
+    collecting_ = on;
+    if (on) collector_.clear();
+  }
+  std::vector<InputSums> collected() const override { return collector_.collected(*plan_); }
+
+ private:
+  void run_locked(const Step& step, std::span<float> logits) {
     std::vector<Array*> states;
     for (const Segment& segment : step.segments) states.push_back(&slots_.at(segment.slot));
     std::vector<Array> values = make_values(step.tokens.size());
@@ -66,14 +90,6 @@ class ReferenceExecutor final : public Executor {
     std::transform(out.begin(), out.end(), logits.begin(),
                    [](double x) { return static_cast<float>(x); });
   }
-  void set_collecting(bool on) override {
-    const std::lock_guard lock(mutex_);
-    collecting_ = on;
-    if (on) collector_.clear();
-  }
-  std::vector<InputSums> collected() const override { return collector_.collected(*plan_); }
-
- private:
   void run_ops(const std::vector<Op>& ops, reference::Context& c) {
     for (const Op& op : ops) {
       if (const auto* linear = std::get_if<LinearOp>(&op); linear && collecting_)

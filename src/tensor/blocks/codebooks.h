@@ -1,4 +1,5 @@
-// The codebooks of IQ1, IQ2 and IQ3: each entry is a group of values, packed into 16 bits, value j lowest first.
+// The codebooks of IQ1, IQ2 and IQ3: each entry is a group of values, packed into 16 bits, value j lowest
+// first.
 #pragma once
 
 #include <cstdint>

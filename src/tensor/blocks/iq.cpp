@@ -1,4 +1,5 @@
-// Blocks of 256 values that index codebooks by groups of 8 or 4: IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S.
+// Blocks of 256 values that index codebooks by groups of 8 or 4: IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ3_XXS
+// IQ3_S.
 #include <bit>
 
 #include "tensor/blocks/codebooks.h"
@@ -24,7 +25,8 @@ int8_t with_sign(int8_t level, unsigned negative, unsigned j) noexcept {
 void group_of_8(unsigned entry, unsigned negative, int8_t* out) noexcept {
   for (unsigned j = 0; j < 8; ++j) out[j] = with_sign(kIq2Levels[entry >> 2 * j & 3], negative, j);
 }
-void two_groups_of_4(unsigned first, unsigned second, const int8_t* levels, unsigned negative, int8_t* out) noexcept {
+void two_groups_of_4(unsigned first, unsigned second, const int8_t* levels, unsigned negative,
+                     int8_t* out) noexcept {
   for (unsigned j = 0; j < 4; ++j) {
     out[j] = with_sign(levels[first >> 3 * j & 7], negative, j);
     out[j + 4] = with_sign(levels[second >> 3 * j & 7], negative, j + 4);
@@ -37,11 +39,14 @@ void iq1_group(unsigned entry, bool minus, int8_t* out) noexcept {
 }
 
 // A nibble as a scale: (0.5 + n) * unit.
-float nibble_scale(float d, unsigned n, float unit) noexcept { return d * (0.5f + static_cast<float>(n)) * unit; }
+float nibble_scale(float d, unsigned n, float unit) noexcept {
+  return d * (0.5f + static_cast<float>(n)) * unit;
+}
 
 // Sixteen nibbles, low ones first, one for each 16 values: IQ2_XS, IQ2_S.
 void nibble_scales(const Byte* nibbles, float d, float* scale) noexcept {
-  for (unsigned g = 0; g < 16; ++g) scale[g] = nibble_scale(d, u8(nibbles + g / 2) >> 4 * (g % 2) & 15, 0.25f);
+  for (unsigned g = 0; g < 16; ++g)
+    scale[g] = nibble_scale(d, u8(nibbles + g / 2) >> 4 * (g % 2) & 15, 0.25f);
 }
 
 }  // namespace
@@ -51,7 +56,8 @@ void unpack_iq2_xxs(const Byte* block, Quants& out) noexcept {
     const Byte* in = block + 2 + 8 * g;
     const uint32_t rest = load<uint32_t>(in + 4);
     out.scale[2 * g] = out.scale[2 * g + 1] = nibble_scale(half(block), rest >> 28, 0.25f);
-    for (unsigned l = 0; l < 4; ++l) group_of_8(kIq2Xxs[u8(in + l)], signs(rest >> 7 * l), out.q + 32 * g + 8 * l);
+    for (unsigned l = 0; l < 4; ++l)
+      group_of_8(kIq2Xxs[u8(in + l)], signs(rest >> 7 * l), out.q + 32 * g + 8 * l);
   }
 }
 void unpack_iq2_xs(const Byte* block, Quants& out) noexcept {
@@ -87,8 +93,8 @@ void unpack_iq3_s(const Byte* block, Quants& out) noexcept {
   for (unsigned l = 0; l < 32; ++l) {
     const unsigned high = u8(block + 66 + l / 4) >> 2 * (l % 4);
     const Byte* index = block + 2 + 2 * l;
-    two_groups_of_4(kIq3S[u8(index) | (high & 1) << 8], kIq3S[u8(index + 1) | (high >> 1 & 1) << 8], kIq3SLevels,
-                    u8(block + 74 + l), out.q + 8 * l);
+    two_groups_of_4(kIq3S[u8(index) | (high & 1) << 8], kIq3S[u8(index + 1) | (high >> 1 & 1) << 8],
+                    kIq3SLevels, u8(block + 74 + l), out.q + 8 * l);
   }
 }
 void unpack_iq1_s(const Byte* block, Quants& out) noexcept {

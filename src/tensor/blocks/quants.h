@@ -1,5 +1,5 @@
-// The types whose blocks are plain products: value = scale * integer, with ggml's rounding. One function a type takes a
-// block apart; decoding and the CPU's packing both start from there.
+// The types whose blocks are plain products: value = scale * integer, with ggml's rounding. One function a
+// type takes a block apart; decoding and the CPU's packing both start from there.
 #pragma once
 
 #include "tensor/blocks/blocks.h"
@@ -11,11 +11,11 @@ struct Quants {
   float scale[16];            // of each 16 values
 };
 
-void unpack_q1_0(const Byte* block, Quants& out) noexcept;     // 128 values
-void unpack_q2_0(const Byte* block, Quants& out) noexcept;     // 64
-void unpack_mxfp4(const Byte* block, Quants& out) noexcept;    // 32
-void unpack_nvfp4(const Byte* block, Quants& out) noexcept;    // 64
-void unpack_tq1_0(const Byte* block, Quants& out) noexcept;    // 256 here and below
+void unpack_q1_0(const Byte* block, Quants& out) noexcept;   // 128 values
+void unpack_q2_0(const Byte* block, Quants& out) noexcept;   // 64
+void unpack_mxfp4(const Byte* block, Quants& out) noexcept;  // 32
+void unpack_nvfp4(const Byte* block, Quants& out) noexcept;  // 64
+void unpack_tq1_0(const Byte* block, Quants& out) noexcept;  // 256 here and below
 void unpack_tq2_0(const Byte* block, Quants& out) noexcept;
 void unpack_iq2_xxs(const Byte* block, Quants& out) noexcept;
 void unpack_iq2_xs(const Byte* block, Quants& out) noexcept;

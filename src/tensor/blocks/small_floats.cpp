@@ -26,7 +26,8 @@ float half_of_ue4m3(unsigned byte) noexcept {
   return std::bit_cast<float>((exponent + 127 - 7 - 1) << 23 | mantissa << 20);
 }
 
-// `count` trits of each of n bytes, all first trits before all second ones: byte = trits as a fraction of 243, times 256.
+// `count` trits of each of n bytes, all first trits before all second ones: byte = trits as a fraction of
+// 243, times 256.
 int8_t* trits(const Byte* bytes, size_t n, unsigned count, int8_t* out) noexcept {
   for (unsigned k = 0, power = 1; k < count; ++k, power *= 3)
     for (size_t i = 0; i < n; ++i)
@@ -63,7 +64,8 @@ void unpack_tq1_0(const Byte* block, Quants& out) noexcept {
 void unpack_tq2_0(const Byte* block, Quants& out) noexcept {
   std::fill_n(out.scale, 16, half(block + 64));
   for (unsigned j = 0; j < 256; ++j)
-    out.q[j] = static_cast<int8_t>(static_cast<int>(u8(block + 32 * (j / 128) + j % 32) >> 2 * (j / 32 % 4) & 3) - 1);
+    out.q[j] = static_cast<int8_t>(
+        static_cast<int>(u8(block + 32 * (j / 128) + j % 32) >> 2 * (j / 32 % 4) & 3) - 1);
 }
 
 }  // namespace rwkv::blocks
