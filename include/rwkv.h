@@ -109,6 +109,47 @@ RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);
 /* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights" since then; valid until this thread's next call. */
 RWKV_API const char* rwkv_profile_text(rwkv_model* model);
 
+/* ------------------------------------------------------------------ conversion */
+
+/* Options of rwkv_convert and rwkv_quantize; zeros are the defaults. Lists end where their count says. */
+typedef struct rwkv_convert_options {
+  size_t size;
+  const char* type;            /* "f32", "f16", "bf16", "Q4_K_M" ...; default "auto": as the source has it, F32
+                                  where the format cannot hold that */
+  const char* format;          /* "gguf", "pth", "safetensors", "hf" (a folder), "ggmf" (rwkv.cpp); default: by the
+                                  ending of the output's name */
+  uint32_t n_thread;           /* default: the physical cores that this process may use */
+  const char* tokenizer_path;  /* tokenizer.json or rwkv_vocab*.txt; default: the one that comes with the source */
+  const char* imatrix_path;    /* importance matrix (llama.cpp's GGUF or .dat); default: all values count the same */
+  bool pure;                   /* one type for all matrices but low-rank ones */
+  const char* output_tensor_type;    /* of the head; default: not below Q6_K */
+  const char* token_embedding_type;  /* default: by the mix */
+  const char* const* tensor_types;   /* "NAME=TYPE", NAME a regular expression over names as in GGUF or .pth */
+  size_t n_tensor_type;
+  bool allow_requantize;       /* from one block type to another; rwkv_convert always allows it */
+  bool keep_split;             /* GGUF to GGUF: as many parts as the source has */
+  bool dry_run;                /* checks and counts, writes nothing */
+  const char* const* lora;     /* "FILE" or "FILE:SCALE", merged in this order */
+  size_t n_lora;
+  rwkv_progress_fn progress;   /* false stops: RWKV_ERR_STOPPED, and no file is left */
+  void* progress_user;
+} rwkv_convert_options;
+typedef rwkv_convert_options rwkv_quantize_options;
+
+/* Writes the model `in` (anything rwkv_model_open reads) as `out`. The output appears whole or not at all.
+ * Exact: a value changes only where `type` asks for it. Memory: a few megabytes a thread, and for files with
+ * transposed low-rank matrices these (3 % of the model). */
+RWKV_API rwkv_status rwkv_convert(const char* in, const char* out, const rwkv_convert_options* options);
+/* The same for block types: `type` must be given, and a source that is quantized already is refused unless
+ * allow_requantize is set. */
+RWKV_API rwkv_status rwkv_quantize(const char* in, const char* out, const rwkv_quantize_options* options);
+/* What the last successful call of this thread did, in lines "key<TAB>value ...":
+ *   format<TAB>gguf            bytes_in<TAB>N            bytes_out<TAB>N      (weights alone)
+ *   type<TAB>Q4_K<TAB>tensors<TAB>bytes                  note<TAB>a sentence
+ *   tensor<TAB>name<TAB>[rows, cols]<TAB>type before<TAB>type after<TAB>bytes
+ * Valid until the next such call of this thread. */
+RWKV_API const char* rwkv_convert_text(void);
+
 /* ------------------------------------------------------------------ importance matrix */
 
 /* Sums the squared inputs of every matrix over all rows fed from now on (forgetting what was), or stops. Feed

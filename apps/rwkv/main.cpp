@@ -134,6 +134,31 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
+void add_convert(CLI::App* app, command::ConvertOptions& c) {
+  app->add_option("IN", c.in, "model file or Hugging Face folder")->required();
+  app->add_option("OUT", c.out, "what to write")->required();
+  app->add_option("-t,--threads", c.n_thread, "threads (default: physical cores this process may use)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--to", c.format, "gguf, pth, safetensors, hf, ggmf (default: by OUT's ending)");
+  app->add_option("--tokenizer", c.tokenizer, "tokenizer.json or a World vocabulary file");
+  app->add_option("--lora", c.lora, "adapter to merge, FILE or FILE:SCALE");
+  app->add_flag("--keep-split", c.keep_split, "as many files as IN has (GGUF)");
+  app->add_flag("--dry-run", c.dry_run, "check and count, write nothing");
+  app->add_flag("--list", c.list, "print every tensor and its type");
+}
+
+void add_quantize(CLI::App* app, command::ConvertOptions& c) {
+  app->add_option("TYPE", c.type, "Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q4_0 ... F16, BF16, F32")->required();
+  app->add_option("THREADS", c.n_thread, "threads")->check(CLI::Range(1, 1024));
+  app->add_option("--imatrix", c.imatrix, "importance matrix (GGUF or .dat)");
+  app->add_flag("--pure", c.pure, "one type for all matrices but low-rank ones");
+  app->add_option("--output-tensor-type", c.output_tensor_type, "type of the head");
+  app->add_option("--token-embedding-type", c.token_embedding_type, "type of the embedding");
+  app->add_option("--tensor-type", c.tensor_types, "NAME=TYPE, NAME a regular expression")
+      ->expected(1);
+  app->add_flag("--allow-requantize", c.allow_requantize, "from one block type to another");
+}
+
 void add_perplexity(CLI::App* app, command::PerplexityOptions& p) {
   app->add_option("-f,--file", p.file, "text; \"-\" reads standard input");
   app->add_option("-c,--ctx-size", p.chunk_length, "reset the state after this many tokens (default: never)")
@@ -172,6 +197,7 @@ struct Given {
   command::PerplexityOptions perplexity;
   command::ImatrixOptions imatrix;
   command::QualityOptions quality;
+  command::ConvertOptions convert;
 };
 
 int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
@@ -190,6 +216,8 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
   if (chosen("perplexity")) return command::perplexity(o, given.perplexity);
   if (chosen("quality")) return command::quality(o, given.quality);
   if (chosen("imatrix")) return command::imatrix(o, given.imatrix);
+  if (chosen("convert")) return command::convert(given.convert);
+  if (chosen("quantize")) return command::quantize(given.convert);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -230,6 +258,12 @@ int main(int argc, char** argv) {
   CLI::App* imatrix = add("imatrix", "importance matrix for quantizing, from a text");
   add_model(imatrix, options);
   add_imatrix(imatrix, given.imatrix);
+  CLI::App* convert = add("convert", "write a model in another format, without changing a value");
+  add_convert(convert, given.convert);
+  convert->add_option("--outtype,--type", given.convert.type, "f32, f16, bf16, auto (default) or a block type");
+  CLI::App* quantize = add("quantize", "write a smaller model");
+  add_convert(quantize, given.convert);
+  add_quantize(quantize, given.convert);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);

@@ -51,6 +51,14 @@ struct Options {
   size_t chunk = 0;
 };
 
+struct ConvertOptions {
+  std::string in, out, type, format, tokenizer, imatrix;
+  uint32_t n_thread = 0;
+  std::string output_tensor_type, token_embedding_type;
+  std::vector<std::string> tensor_types, lora;
+  bool pure = false, allow_requantize = false, keep_split = false, dry_run = false, list = false;
+};
+
 struct BenchOptions {
   std::vector<size_t> n_prompt{512}, n_gen{64}, batches{1};
   size_t repetitions = 3;
@@ -77,6 +85,8 @@ struct QualityOptions {
 };
 
 int bench(const Options& options, const BenchOptions& bench);
+int convert(const ConvertOptions& options);
+int quantize(const ConvertOptions& options);
 int perplexity(const Options& options, const PerplexityOptions& perplexity);
 int imatrix(const Options& options, const ImatrixOptions& imatrix);
 int quality(const Options& options, const QualityOptions& quality);

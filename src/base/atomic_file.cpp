@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 
@@ -53,6 +54,27 @@ void AtomicFile::commit() {
     throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
   ::close(fd_);
   fd_ = -1;
+}
+
+AtomicFolder::AtomicFolder(const std::string& path) : path_(path) {
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+  neighbour_ = path_ + ".part-" + std::to_string(::getpid());
+  std::error_code error;
+  if (std::filesystem::exists(path_, error) && !std::filesystem::is_empty(path_, error))
+    throw Error(Code::kIo, "{}: is there already and not empty", path_);
+  if (!std::filesystem::create_directory(neighbour_, error))
+    throw Error(Code::kIo, "{}: cannot be written: {}", path_, error.message());
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code ignored;
+  if (!committed_) std::filesystem::remove_all(neighbour_, ignored);
+}
+
+void AtomicFolder::commit() {
+  if (::rename(neighbour_.c_str(), path_.c_str()) != 0)
+    throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
+  committed_ = true;
 }
 
 }  // namespace rwkv

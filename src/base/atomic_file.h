@@ -23,4 +23,21 @@ class AtomicFile {
   bool renames_ = true;
 };
 
+// The same for a folder of files: filled under another name beside it, then renamed.
+class AtomicFolder {
+ public:
+  // Error{kIo} when `path` exists (an empty folder may), or cannot be made.
+  explicit AtomicFolder(const std::string& path);
+  ~AtomicFolder();  // removes all unless committed
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+
+  const std::string& path() const { return neighbour_; }  // put the files here
+  void commit();
+
+ private:
+  std::string path_, neighbour_;
+  bool committed_ = false;
+};
+
 }  // namespace rwkv
