@@ -20,7 +20,9 @@ std::string long_name(const std::string& argument) {
 }
 
 void add_model(CLI::App* app, Options& o) {
-  app->add_option("-m,--model", o.model, "model file (GGUF, .pth, safetensors, .bin) or Hugging Face folder");
+  app->add_option("-m,--model", o.model,
+                  "model file (GGUF, .pth, safetensors, .bin), Hugging Face folder, or a pulled model's name");
+  app->add_option("--hf-repo", o.hf, "OWNER/REPO[:QUANT] on Hugging Face; pulled if it is not there (-hf)");
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
@@ -115,7 +117,31 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
-int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, const std::map<std::string, CLI::App*>& subcommands) {
+void add_pull(CLI::App* app, command::PullOptions& p) {
+  app->add_option("NAME", p.name,
+                  "rwkv7-g1d-0.4b[:QUANT], hf:OWNER/REPO/FILE, hf:OWNER/REPO[:QUANT], ms:OWNER/REPO/FILE, "
+                  "https://...");
+  app->add_option("--hf-repo", p.hf, "the same as hf:OWNER/REPO[:QUANT] (-hf)");
+  app->add_flag("--list", p.list, "the names of the catalogue");
+  app->add_option("--from", p.from, "where the catalogue's names come from: hf or ms (ModelScope)")
+      ->check(CLI::IsMember({"hf", "ms"}));
+  app->add_option("--connections", p.n_connection, "ranges fetched at once (default 4)")
+      ->check(CLI::Range(1, 16));
+  app->add_option("--retries", p.n_retry, "faults in a row that are borne (default 5)")
+      ->check(CLI::Range(0, 100));
+  app->add_option("--stall", p.stall_s, "seconds without a byte that are a fault (default 60)")
+      ->check(CLI::Range(1, 3600));
+  app->add_flag("-q,--quiet", p.quiet, "no progress");
+}
+
+struct Parsed {
+  Options options;
+  command::BenchOptions bench;
+  command::PullOptions pull;
+};
+
+int dispatch(CLI::App& app, Parsed& parsed, const std::map<std::string, CLI::App*>& subcommands) {
+  Options& o = parsed.options;
   const auto chosen = [&](const char* name) { return subcommands.at(name)->parsed(); };
   if (o.sampling.preset == "help") {
     std::printf("%s", rwkv_sampler_preset_list());
@@ -126,7 +152,10 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, cons
                  nullptr);
   if (chosen("run")) return o.conversation && !o.no_conversation ? command::chat(o) : command::run(o);
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
-  if (chosen("bench")) return command::bench(o, bench);
+  if (chosen("bench")) return command::bench(o, parsed.bench);
+  if (chosen("pull")) return command::pull(parsed.pull);
+  if (chosen("list")) return command::list_models(o.json);
+  if (chosen("rm")) return command::remove_model(o.text);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -137,8 +166,8 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, cons
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  command::BenchOptions bench_options;
+  Parsed parsed;
+  Options& options = parsed.options;
   CLI::App app("Runs RWKV language models.", "rwkv");
   app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
   app.set_help_flag("-h,--help", "this text");
@@ -156,7 +185,7 @@ int main(int argc, char** argv) {
   }
   CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
   add_model(bench, options);
-  add_bench(bench, bench_options);
+  add_bench(bench, parsed.bench);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);
@@ -173,6 +202,9 @@ int main(int argc, char** argv) {
   logits->add_flag("--all", options.all, "after every token, [T, V]");
   logits->add_option("--chunk", options.chunk, "feed in pieces of this many tokens");
   logits->add_option("-o,--output", options.out, "file; \"-\": standard output");
+  add_pull(add("pull", "get a published model"), parsed.pull);
+  add("list", "the models that were pulled")->add_flag("--json", options.json, "as JSON");
+  add("rm", "remove a pulled model")->add_option("NAME", options.text)->required();
 
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) arguments.push_back(long_name(argv[i]));
@@ -190,7 +222,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return dispatch(app, options, bench_options, sub);
+    return dispatch(app, parsed, sub);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;
