@@ -6,6 +6,8 @@ usage: pull_test.py RWKV_COMMAND MODEL
 import json
 import os
 import pathlib
+import pty
+import re
 import resource
 import shutil
 import signal
@@ -138,6 +140,31 @@ class Plain(PullTest):
         url, file = self.file(MB)
         self.assertEqual(self.pulls(url, file.content, "-q"), "")
 
+    def test_progress_on_a_terminal(self) -> None:
+        url, file = self.file(4 * MB)
+        file.delay = 0.03
+        terminal, end = pty.openpty()
+        process = subprocess.Popen([COMMAND, "pull", url], env=self.environment, stdout=subprocess.DEVNULL,
+                                   stderr=end)
+        os.close(end)
+        said = b""
+        while True:
+            try:
+                said += os.read(terminal, 65536)
+            except OSError:  # the other end is closed
+                break
+        os.close(terminal)
+        self.assertEqual(process.wait(), 0, said)
+        lines = re.split(rb"\r\033\[K|\r\n", said)
+        shown = re.compile(rb"model.gguf: \d+ % of 4.2 MB, [\d.]+ [kM]B/s, \d:\d\d left")
+        self.assertTrue(any(map(shown.fullmatch, lines)), said)
+        self.assertLess(max(map(len, lines[:-2])), 80)
+
+    def test_progress_elsewhere(self) -> None:
+        url, file = self.file(8 * MB)
+        file.delay = 0.12  # 64 pieces for each of four connections
+        self.assertRegex(self.pulls(url, file.content), r"model.gguf: \d+ % of 8.4 MB, .*/s, \d:\d\d left\n")
+
     def test_it_is_not_loaded_twice(self) -> None:
         url, file = self.file(MB)
         self.pulls(url, file.content)
@@ -253,7 +280,8 @@ class Redirects(PullTest):
         self.fails("pull", url, about="user name")
         self.fails("pull", "ftp://example.org/m.gguf", about="no http or https address")
 
-    def test_a_certificate_of_nobody_is_refused(self) -> None:
+    def with_tls(self) -> tuple[str, str]:
+        """Makes self.other speak TLS. (its address, the file of its own certificate)"""
         if not shutil.which("openssl"):
             self.skipTest("openssl is absent")
         key, certificate = (str(pathlib.Path(self.temporary.name) / name) for name in ("key", "certificate"))
@@ -263,9 +291,28 @@ class Redirects(PullTest):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self.other.socket = context.wrap_socket(self.other.socket, server_side=True)
+        return f"https://localhost:{self.other.server_port}", certificate
+
+    def test_a_certificate_of_nobody_is_refused(self) -> None:
+        url, _ = self.with_tls()
         file = self.other.add("/m.gguf", b"x")
-        self.fails("pull", f"https://localhost:{self.other.server_port}/m.gguf", about="certificate")
+        self.fails("pull", url + "/m.gguf", about="certificate")
         self.assertEqual(file.n_request, 0)
+
+    def test_tls_with_a_known_authority(self) -> None:
+        url, certificate = self.with_tls()
+        file = self.other.add("/m/model.gguf", random_bytes(3 * MB))
+        self.pulls(url + "/m/model.gguf", file.content, SSL_CERT_FILE=certificate)
+        # The name counts too.
+        self.fails("pull", url.replace("localhost", "127.0.0.1") + "/m/other.gguf", about="127.0.0.1",
+                   SSL_CERT_FILE=certificate)
+
+    def test_from_https_to_http_is_not_followed(self) -> None:
+        url, certificate = self.with_tls()
+        target = self.server.add("/m/model.gguf", b"x")
+        self.other.add("/m/model.gguf", b"", fault=lambda h, n: h.redirect(self.server.url + "/m/model.gguf"))
+        self.fails("pull", url + "/m/model.gguf", about="from https to http", SSL_CERT_FILE=certificate)
+        self.assertEqual(target.n_request, 0)
 
 
 class Resuming(PullTest):

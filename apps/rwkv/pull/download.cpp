@@ -343,7 +343,9 @@ Downloaded download(Http& http, const Wanted& wanted, const DownloadOptions& opt
                      size_text(static_cast<uint64_t>(found.id.size)) + " are there");
       break;
     case Resume::kChanged:
-      progress.say(name + ": the part on the disk is of another content; starting over");
+      progress.say(name +
+                   ": the part on the disk is of another content, or the server does not say; "
+                   "starting over");
       break;
   }
   if (!found.has_ranges)

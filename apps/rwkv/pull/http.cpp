@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <utility>
@@ -190,6 +191,9 @@ void Http::Work::begin_hop(Transfer& t) {
   set(CURLOPT_FOLLOWLOCATION, 0L);  // completed() looks at each step
   set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   set(CURLOPT_USERAGENT, "librwkv");
+  // Authorities of one's own, as curl and OpenSSL take them: behind a proxy that opens TLS.
+  if (const char* authorities = std::getenv("SSL_CERT_FILE"); authorities && *authorities)
+    set(CURLOPT_CAINFO, authorities);
   set(CURLOPT_CONNECTTIMEOUT, 30L);
   set(CURLOPT_LOW_SPEED_LIMIT, 1L);
   set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(rules.stall_s)));
