@@ -200,8 +200,9 @@ int bench(const Options& options, const BenchOptions& bench) {
              },
              [&] { return fair * decode_rate(model, n, batch); });
     }
-  const size_t slash = options.model.find_last_of('/');
-  print_rows(rows, options.model.substr(slash == std::string::npos ? 0 : slash + 1), bounds.n_thread,
+  const std::string& name = options.model.empty() ? options.hf : options.model;
+  const size_t slash = name.find_last_of('/');
+  print_rows(rows, name.substr(slash == std::string::npos ? 0 : slash + 1), bounds.n_thread,
              bench.format);
   if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,

@@ -24,7 +24,9 @@ std::string long_name(const std::string& argument) {
 }
 
 void add_model(CLI::App* app, Options& o) {
-  app->add_option("-m,--model", o.model, "model file (GGUF, .pth, safetensors, .bin) or Hugging Face folder");
+  app->add_option("-m,--model", o.model,
+                  "model file (GGUF, .pth, safetensors, .bin), Hugging Face folder, or a pulled model's name");
+  app->add_option("--hf-repo", o.hf, "OWNER/REPO[:QUANT] on Hugging Face; pulled if it is not there (-hf)");
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
@@ -190,6 +192,23 @@ void add_quality(CLI::App* app, Options& o, command::QualityOptions& q) {
   app->add_option("--chunks", q.n_chunk, "tokens of the text to read, in 512s (default: 8; 0: all)");
 }
 
+void add_pull(CLI::App* app, command::PullOptions& p) {
+  app->add_option("NAME", p.name,
+                  "rwkv7-g1d-0.4b[:QUANT], hf:OWNER/REPO/FILE, hf:OWNER/REPO[:QUANT], ms:OWNER/REPO/FILE, "
+                  "https://...");
+  app->add_option("--hf-repo", p.hf, "the same as hf:OWNER/REPO[:QUANT] (-hf)");
+  app->add_flag("--list", p.list, "the names of the catalogue");
+  app->add_option("--from", p.from, "where the catalogue's names come from: hf or ms (ModelScope)")
+      ->check(CLI::IsMember({"hf", "ms"}));
+  app->add_option("--connections", p.n_connection, "ranges fetched at once (default 4)")
+      ->check(CLI::Range(1, 16));
+  app->add_option("--retries", p.n_retry, "faults in a row that are borne (default 5)")
+      ->check(CLI::Range(0, 100));
+  app->add_option("--stall", p.stall_s, "seconds without a byte that are a fault (default 60)")
+      ->check(CLI::Range(1, 3600));
+  app->add_flag("-q,--quiet", p.quiet, "no progress");
+}
+
 // What the subcommands with options of their own are given.
 struct Given {
   Options o;
@@ -198,6 +217,7 @@ struct Given {
   command::ImatrixOptions imatrix;
   command::QualityOptions quality;
   command::ConvertOptions convert;
+  command::PullOptions pull;
 };
 
 int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
@@ -218,6 +238,9 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
   if (chosen("imatrix")) return command::imatrix(o, given.imatrix);
   if (chosen("convert")) return command::convert(given.convert);
   if (chosen("quantize")) return command::quantize(given.convert);
+  if (chosen("pull")) return command::pull(given.pull);
+  if (chosen("list")) return command::list_models(o.json);
+  if (chosen("rm")) return command::remove_model(o.text);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -225,14 +248,8 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
   return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  Given given;
+std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
   Options& options = given.o;
-  CLI::App app("Runs RWKV language models.", "rwkv");
-  app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
-  app.set_help_flag("-h,--help", "this text");
   std::map<std::string, CLI::App*> sub;
   const auto add = [&](const char* name, const char* about) {
     return sub[name] = app.add_subcommand(name, about);
@@ -281,9 +298,22 @@ int main(int argc, char** argv) {
   logits->add_option("--chunk", options.chunk, "feed in pieces of this many tokens")
       ->check(CLI::Range(1, INT32_MAX));
   logits->add_option("-o,--output", options.out, "file; \"-\": standard output");
+  add_pull(add("pull", "get a published model"), given.pull);
+  add("list", "the models that were pulled")->add_flag("--json", options.json, "as JSON");
+  add("rm", "remove a pulled model")->add_option("NAME", options.text)->required();
+  return sub;
+}
 
+}  // namespace
+
+int main(int argc, char** argv) {
+  Given given;
+  CLI::App app("Runs RWKV language models.", "rwkv");
+  app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
+  app.set_help_flag("-h,--help", "this text");
+  const auto sub = add_subcommands(app, given);
   // Where an option is given twice the last one counts, as in llama.cpp: wrappers append theirs.
-  for (auto& [name, command] : sub)
+  for (const auto& [name, command] : sub)
     for (CLI::Option* option : command->get_options())
       if (option->get_expected_max() == 1 && option->get_items_expected_max() == 1 && !option->get_positional())
         option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

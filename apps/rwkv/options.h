@@ -21,7 +21,7 @@ struct SamplingOptions {  // what differs from the preset
 };
 
 struct Options {
-  std::string model;
+  std::string model, hf;  // a path or a pulled model's name; OWNER/REPO[:QUANT]
   std::string device, isa, tokenizer;
   uint32_t n_thread = 0, activations = 0;
   float v5_norm_eps = 0;
@@ -84,6 +84,13 @@ struct QualityOptions {
   size_t n_chunk = 8;
 };
 
+struct PullOptions {
+  std::string name, hf, from = "hf";
+  bool list = false, quiet = false;
+  int n_connection = 4, n_retry = 5;
+  double stall_s = 60;
+};
+
 int bench(const Options& options, const BenchOptions& bench);
 int convert(const ConvertOptions& options);
 int quantize(const ConvertOptions& options);
@@ -96,5 +103,8 @@ int chat(const Options& options);
 int info(const Options& options);
 int tokenize(const Options& options);
 int logits(const Options& options);
+int pull(const PullOptions& options);
+int list_models(bool json);
+int remove_model(const std::string& name);
 
 }  // namespace command

@@ -69,7 +69,8 @@ void ProgressLine::clear() {
 }
 
 rwkv_api::Model open_model(const Options& options, const char* device) {
-  if (options.model.empty()) throw Failure("no model: name one with -m MODEL");
+  const std::string path = find_model(options);
+  if (path.empty()) throw Failure("no model: name one with -m MODEL");
   auto o = rwkv_api::options<rwkv_model_options>();
   o.device = device ? device : options.device.empty() ? nullptr : options.device.c_str();
   o.cpu_isa = options.isa.empty() ? nullptr : options.isa.c_str();
@@ -83,7 +84,7 @@ rwkv_api::Model open_model(const Options& options, const char* device) {
     return interrupted == 0;
   };
   o.progress_user = &line;
-  return rwkv_api::Model(options.model, &o);
+  return rwkv_api::Model(path, &o);
 }
 
 rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* default_preset,

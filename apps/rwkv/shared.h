@@ -5,15 +5,11 @@
 #include <string>
 #include <string_view>
 
+#include "failure.h"
 #include "options.h"
 #include "rwkv.hpp"
 
 namespace command {
-
-// A sentence for the user; main prints it after "rwkv: " and exits with 1.
-struct Failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 class Stopwatch {
  public:
@@ -43,6 +39,8 @@ class ProgressLine {
   int shown_ = -1;
 };
 
+// The path of -m or -hf: a file as it is, a pulled model by its name. -hf pulls what is missing.
+std::string find_model(const Options& options);
 rwkv_api::Model open_model(const Options& options, const char* device = nullptr);
 rwkv_sampler_options sampler_options(const SamplingOptions& options, const char* default_preset,
                                      std::vector<rwkv_logit_bias>& bias);
