@@ -19,8 +19,9 @@ std::string long_name(const std::string& argument) {
   return found == kNames.end() ? argument : found->second;
 }
 
-void add_model(CLI::App* app, Options& o) {
-  app->add_option("-m,--model", o.model, "model file (GGUF, .pth, safetensors, .bin) or Hugging Face folder");
+constexpr const char* kModelHelp = "model file (GGUF, .pth, safetensors, .bin) or Hugging Face folder";
+
+void add_loading(CLI::App* app, Options& o) {
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
@@ -31,6 +32,11 @@ void add_model(CLI::App* app, Options& o) {
   app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)");
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
   app->add_flag("--exact", o.exact, "bits that never depend on chunks, threads or neighbours (always so on the CPU)");
+}
+
+void add_model(CLI::App* app, Options& o) {
+  app->add_option("-m,--model", o.model, kModelHelp);
+  add_loading(app, o);
 }
 
 // Options of llama.cpp that have no meaning for a model without attention; taken so that guides work.
@@ -107,12 +113,15 @@ void add_chat(CLI::App* app, Options& o) {
 }
 
 void add_bench(CLI::App* app, command::BenchOptions& b) {
+  app->add_option("-m,--model", b.models, std::string(kModelHelp) + "; repeat it to compare several")
+      ->allow_extra_args(false);
   app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")->delimiter(',');
   app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")->delimiter(',');
   app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
   app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
+  app->add_option("--plot", b.plot, "write an SVG picture of the table to this file");
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
@@ -156,7 +165,7 @@ int main(int argc, char** argv) {
     add_ignored(generating);
   }
   CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
-  add_model(bench, options);
+  add_loading(bench, options);
   add_bench(bench, bench_options);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
