@@ -9,7 +9,12 @@ namespace {
 // Bytes of the UTF-8 character at `at`; 0 where there is none.
 size_t character_length(std::string_view text, size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
-  const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+  const size_t length = lead < 0x80   ? 1
+                        : lead < 0xc2 ? 0
+                        : lead < 0xe0 ? 2
+                        : lead < 0xf0 ? 3
+                        : lead < 0xf5 ? 4
+                                      : 0;
   if (at + length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i)
     if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return 0;
@@ -25,18 +30,20 @@ void print_row(const BenchRow& r, const std::string& format) {
   const double share = median(r.shares()), gb = r.gb_per_s();
   const auto [low, high] = std::minmax_element(r.tokens_per_s.begin(), r.tokens_per_s.end());
   if (format == "md")
-    std::printf("| %s | %s | %zu | %.1f (%.1f-%.1f) | %.1f | %s | %.1f | %.0f %% |\n", r.model.c_str(),
-                r.test.c_str(), r.batch, rate, *low, *high, gb, r.bound, bound, 100 * share);
+    std::printf("| %s | %s | %zu | %.1f (%.1f-%.1f) | %.1f | %s | %.1f | %.0f %% |\n",
+                r.model.c_str(), r.test.c_str(), r.batch, rate, *low, *high, gb, r.bound, bound,
+                100 * share);
   else if (format == "csv")
     std::printf("%s,%s,%u,%zu,%.3f,%.3f,%.3f,%.3f,%s,%.3f,%.4f\n", r.model.c_str(), r.test.c_str(),
                 r.threads, r.batch, rate, *low, *high, gb, r.bound, bound, share);
   else
-    std::printf("{\"test\": \"%s\", \"model_type\": \"%s\", \"device\": \"%s\", \"threads\": %u, "
-                "\"batch\": %zu, \"tokens_per_s\": %.3f, \"min\": %.3f, \"max\": %.3f, "
-                "\"gb_per_s\": %.3f, \"bound\": \"%s\", \"bound_tokens_per_s\": %.3f, "
-                "\"share_of_bound\": %.4f}\n",
-                r.test.c_str(), r.model.c_str(), r.device.c_str(), r.threads, r.batch, rate, *low, *high,
-                gb, r.bound, bound, share);
+    std::printf(
+        "{\"test\": \"%s\", \"model_type\": \"%s\", \"device\": \"%s\", \"threads\": %u, "
+        "\"batch\": %zu, \"tokens_per_s\": %.3f, \"min\": %.3f, \"max\": %.3f, "
+        "\"gb_per_s\": %.3f, \"bound\": \"%s\", \"bound_tokens_per_s\": %.3f, "
+        "\"share_of_bound\": %.4f}\n",
+        r.test.c_str(), r.model.c_str(), r.device.c_str(), r.threads, r.batch, rate, *low, *high,
+        gb, r.bound, bound, share);
 }
 
 }  // namespace
@@ -67,7 +74,8 @@ std::string shown_name(std::string_view path) {
     const size_t length = character_length(path, i);
     const auto byte = static_cast<unsigned char>(path[i]);
     // U+FFFE and U+FFFF, which XML forbids, share their first two bytes.
-    const bool plain = length > 0 && byte >= 0x20 && byte != 0x7f && path.substr(i, 2) != "\xef\xbf" &&
+    const bool plain = length > 0 && byte >= 0x20 && byte != 0x7f &&
+                       path.substr(i, 2) != "\xef\xbf" &&
                        std::string_view("\"\\|,<>&'").find(path[i]) == std::string_view::npos;
     name += plain ? path.substr(i, length) : "_";
     i += std::max<size_t>(length, 1);
@@ -77,11 +85,14 @@ std::string shown_name(std::string_view path) {
 
 void print_rows(const std::vector<BenchRow>& rows, const std::string& format, bool first) {
   if (format == "md" && first)
-    std::printf("| model | test | batch | tokens/s, median (min-max) | GB/s | bound | bound tokens/s | of bound |\n"
-                "|---|---|---|---|---|---|---|---|\n");
+    std::printf(
+        "| model | test | batch | tokens/s, median (min-max) | GB/s | bound | bound tokens/s | of "
+        "bound |\n"
+        "|---|---|---|---|---|---|---|---|\n");
   if (format == "csv" && first)
-    std::printf("model_type,test,threads,batch,tokens_per_s,min,max,gb_per_s,bound,bound_tokens_per_s,"
-                "share_of_bound\n");
+    std::printf(
+        "model_type,test,threads,batch,tokens_per_s,min,max,gb_per_s,bound,bound_tokens_per_s,"
+        "share_of_bound\n");
   for (const BenchRow& row : rows) print_row(row, format);
   std::fflush(stdout);
 }

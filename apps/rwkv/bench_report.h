@@ -1,4 +1,5 @@
-// What `rwkv bench` measured, and its table as Markdown, CSV or JSON. bench_plot.h draws the same rows.
+// What `rwkv bench` measured, and its table as Markdown, CSV or JSON. bench_plot.h draws the same
+// rows.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +13,12 @@ struct BenchRow {
   std::string model;   // name of the file: see shown_name
   std::string device;  // with its kernel table: "cpu (avx512, 2 threads)"
   uint32_t threads;
-  std::string test;    // "pp512", "tg64"
-  const char* bound;   // "bandwidth", "arithmetic" or "fair share"
-  size_t batch;        // sequences at once
+  std::string test;        // "pp512", "tg64"
+  const char* bound;       // "bandwidth", "arithmetic" or "fair share"
+  size_t batch;            // sequences at once
   double bytes_per_token;  // of weights, that one token of one sequence reads
-  std::vector<double> tokens_per_s = {}, bound_tokens_per_s = {};  // [repetitions], measured in pairs
+  std::vector<double> tokens_per_s = {},
+                      bound_tokens_per_s = {};  // [repetitions], measured in pairs
 
   std::vector<double> shares() const;  // [repetitions] tokens_per_s / bound_tokens_per_s
   double gb_per_s() const;             // of weights, at the median rate
