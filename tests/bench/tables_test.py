@@ -4,6 +4,7 @@
 usage: tables_test.py RWKV_COMMAND MODEL.gguf
 """
 import argparse
+import hashlib
 import pathlib
 import subprocess
 import sys
@@ -43,7 +44,7 @@ class Tables(unittest.TestCase):
         self.assertNotIn("old | table", page)
         for test in ("pp8", "tg2"):
             self.assertIn(f"| {MODEL.name} | {test} | ", page)
-        self.assertIn("fingerprint", page)
+        self.assertIn(f"sha256 {hashlib.sha256(MODEL.read_bytes()).hexdigest()[:16]}", page)
         self.assertNotIn(str(MODEL.parent), page)
         self.assertEqual(sorted(p.name for p in self.page.parent.iterdir()), ["page.md", "page.svg"])
 
