@@ -8,29 +8,12 @@
 #include <sstream>
 #include <thread>
 
+#include "bench_plot.h"
+#include "bench_report.h"
 #include "shared.h"
 
 namespace command {
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-struct Row {
-  std::string test;     // "pp512", "tg64"
-  const char* bound;    // "bandwidth", "arithmetic" or "fair share"
-  size_t batch;
-  std::vector<double> tokens_per_s, bound_tokens_per_s;  // of each repetition, measured next to each other
-  double bytes_per_token;
-
-  double share() const {
-    std::vector<double> shares;
-    for (size_t i = 0; i < tokens_per_s.size(); ++i) shares.push_back(tokens_per_s[i] / bound_tokens_per_s[i]);
-    return median(shares);
-  }
-};
 
 std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
   std::vector<int32_t> tokens(n);
@@ -101,38 +84,12 @@ class Neighbour {
   std::thread thread_;
 };
 
-// Fills `rows` round by round, so that a rate and its bound meet the same weather.
+// Fills `row` round by round, so that a rate and its bound meet the same weather.
 template <typename Rate, typename Bound>
-void repeat(Row& row, size_t n, Rate rate, Bound bound) {
+void repeat(BenchRow& row, size_t n, Rate rate, Bound bound) {
   for (size_t i = 0; i < n; ++i) {
     row.bound_tokens_per_s.push_back(bound());
     row.tokens_per_s.push_back(rate());
-  }
-}
-
-void print_rows(const std::vector<Row>& rows, const std::string& name, uint32_t threads,
-                const std::string& format) {
-  if (format == "md")
-    std::printf("| model | test | batch | tokens/s, median (min-max) | GB/s | bound | bound tokens/s | of bound |\n"
-                "|---|---|---|---|---|---|---|---|\n");
-  if (format == "csv")
-    std::printf("model_type,test,threads,batch,tokens_per_s,min,max,gb_per_s,bound,bound_tokens_per_s,"
-                "share_of_bound\n");
-  for (const Row& r : rows) {
-    const double rate = median(r.tokens_per_s), bound = median(r.bound_tokens_per_s), share = r.share();
-    const auto [low, high] = std::minmax_element(r.tokens_per_s.begin(), r.tokens_per_s.end());
-    const double gb = rate / static_cast<double>(r.batch) * r.bytes_per_token / 1e9;
-    if (format == "md")
-      std::printf("| %s | %s | %zu | %.1f (%.1f-%.1f) | %.1f | %s | %.1f | %.0f %% |\n", name.c_str(), r.test.c_str(),
-                  r.batch, rate, *low, *high, gb, r.bound, bound, 100 * share);
-    else if (format == "csv")
-      std::printf("%s,%s,%u,%zu,%.3f,%.3f,%.3f,%.3f,%s,%.3f,%.4f\n", name.c_str(), r.test.c_str(), threads, r.batch,
-                  rate, *low, *high, gb, r.bound, bound, share);
-    else
-      std::printf("{\"test\": \"%s\", \"model_type\": \"%s\", \"threads\": %u, \"batch\": %zu, "
-                  "\"tokens_per_s\": %.3f, \"min\": %.3f, \"max\": %.3f, \"gb_per_s\": %.3f, \"bound\": \"%s\", "
-                  "\"bound_tokens_per_s\": %.3f, \"share_of_bound\": %.4f}\n",
-                  r.test.c_str(), name.c_str(), threads, r.batch, rate, *low, *high, gb, r.bound, bound, share);
   }
 }
 
@@ -163,9 +120,15 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
                 100 * op.seconds / total, op.bytes / op.seconds / 1e9);
 }
 
-}  // namespace
+// "cpu (avx512, ...)": the model's object has one pair a line.
+std::string device_of(const rwkv_api::Model& model) {
+  const std::string json = model.json(), key = "\"device\": \"";
+  const size_t begin = json.find(key);
+  if (begin == std::string::npos) return "";
+  return json.substr(begin + key.size(), json.find('"', begin + key.size()) - begin - key.size());
+}
 
-int bench(const Options& options, const BenchOptions& bench) {
+std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& bench, bool first) {
   const rwkv_api::Model model = open_model(options);
   auto bounds = rwkv_api::options<rwkv_bounds>();
   const auto measure = [&] { rwkv_api::check(rwkv_measure_bounds(model.get(), &bounds)); };
@@ -178,35 +141,54 @@ int bench(const Options& options, const BenchOptions& bench) {
     return 1 / (bounds.dot_per_token / bounds.dot_per_s + bounds.fma_per_token / bounds.fma_per_s);
   };
   measure();
-  std::vector<Row> rows;
+  std::vector<BenchRow> rows;
+  const auto add = [&](const std::string& test, const char* bound, size_t batch, double bytes) -> BenchRow& {
+    rows.push_back({shown_name(options.model.empty() ? options.hf : options.model), device_of(model), bounds.n_thread, test, bound, batch, bytes});
+    return rows.back();
+  };
   for (const size_t n : bench.n_prompt) {
     if (n == 0) continue;
-    rows.push_back({"pp" + std::to_string(n), "arithmetic", 1, {}, {}, bounds.bytes_per_token / static_cast<double>(n)});
-    repeat(rows.back(), bench.repetitions, [&] { return prefill_rate(model, n); }, arithmetic);
+    BenchRow& row = add("pp" + std::to_string(n), "arithmetic", 1, bounds.bytes_per_token / static_cast<double>(n));
+    repeat(row, bench.repetitions, [&] { return prefill_rate(model, n); }, arithmetic);
   }
   for (const size_t batch : bench.batches)
     for (const size_t n : bench.n_gen) {
       if (n == 0) continue;
-      rows.push_back({"tg" + std::to_string(n), "bandwidth", batch, {}, {}, bounds.bytes_per_token});
-      repeat(rows.back(), bench.repetitions, [&] { return decode_rate(model, n, batch); }, bandwidth);
+      const std::string test = "tg" + std::to_string(n);
+      const auto rate = [&] { return decode_rate(model, n, batch); };
+      repeat(add(test, "bandwidth", batch, bounds.bytes_per_token), bench.repetitions, rate, bandwidth);
       if (!bench.neighbour) continue;
       // One of the threads shares its core with the neighbour and has half of it.
-      rows.push_back({"tg" + std::to_string(n) + " neighbour", "fair share", batch, {}, {}, bounds.bytes_per_token});
       const double fair = 1 - 0.5 / bounds.n_thread;
-      repeat(rows.back(), bench.repetitions,
+      repeat(add(test + " neighbour", "fair share", batch, bounds.bytes_per_token), bench.repetitions,
              [&] {
                const Neighbour neighbour;
-               return decode_rate(model, n, batch);
+               return rate();
              },
-             [&] { return fair * decode_rate(model, n, batch); });
+             [&] { return fair * rate(); });
     }
-  const std::string& name = options.model.empty() ? options.hf : options.model;
-  const size_t slash = name.find_last_of('/');
-  print_rows(rows, name.substr(slash == std::string::npos ? 0 : slash + 1), bounds.n_thread,
-             bench.format);
+  print_rows(rows, bench.format, first);
   if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,
                bounds.dot_per_s / 1e9, bounds.fma_per_s / 1e9);
+  return rows;
+}
+
+}  // namespace
+
+int bench(const Options& options, const BenchOptions& bench) {
+  std::vector<std::string> models = bench.models;
+  if (models.empty() && !options.hf.empty()) models.emplace_back();
+  if (models.empty()) throw Failure("no model: name one with -m MODEL");
+  if (!bench.plot.empty()) check_plot_path(bench.plot);
+  std::vector<BenchRow> rows;
+  for (const std::string& path : models) {
+    Options one = options;
+    one.model = path;
+    const std::vector<BenchRow> more = bench_model(one, bench, rows.empty());
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  if (!bench.plot.empty()) write_plot(bench.plot, rows);
   return 0;
 }
 

@@ -23,10 +23,10 @@ std::string long_name(const std::string& argument) {
   return found == kNames.end() ? argument : found->second;
 }
 
-void add_model(CLI::App* app, Options& o) {
-  app->add_option("-m,--model", o.model,
-                  "model file (GGUF, .pth, safetensors, .bin), Hugging Face folder, or a pulled model's name");
-  app->add_option("--hf-repo", o.hf, "OWNER/REPO[:QUANT] on Hugging Face; pulled if it is not there (-hf)");
+constexpr const char* kModelHelp =
+    "model file (GGUF, .pth, safetensors, .bin), Hugging Face folder, or a pulled model's name";
+
+void add_loading(CLI::App* app, Options& o) {
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
@@ -38,6 +38,12 @@ void add_model(CLI::App* app, Options& o) {
       ->check(CLI::PositiveNumber);
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
   app->add_flag("--exact", o.exact, "bits that never depend on chunks, threads or neighbours (always so on the CPU)");
+}
+
+void add_model(CLI::App* app, Options& o) {
+  app->add_option("-m,--model", o.model, kModelHelp);
+  app->add_option("--hf-repo", o.hf, "OWNER/REPO[:QUANT] on Hugging Face; pulled if it is not there (-hf)");
+  add_loading(app, o);
 }
 
 // Options of llama.cpp that have no meaning for a model without attention; taken so that guides work.
@@ -125,6 +131,8 @@ void add_chat(CLI::App* app, Options& o) {
 }
 
 void add_bench(CLI::App* app, command::BenchOptions& b) {
+  app->add_option("-m,--model", b.models, std::string(kModelHelp) + "; repeat it to compare several")
+      ->allow_extra_args(false);
   app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")
       ->delimiter(',')->check(CLI::Range(0, 1 << 24));
   app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")
@@ -133,6 +141,7 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
   app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
+  app->add_option("--plot", b.plot, "write an SVG picture of the table to this file");
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
@@ -264,7 +273,8 @@ std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
     add_ignored(generating);
   }
   CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
-  add_model(bench, options);
+  add_loading(bench, options);
+  bench->add_option("--hf-repo", options.hf, "OWNER/REPO[:QUANT] on Hugging Face (-hf)");
   add_bench(bench, given.bench);
   CLI::App* perplexity = add("perplexity", "how well a model predicts a text, and beside another model");
   add_model(perplexity, options);

@@ -60,6 +60,8 @@ struct ConvertOptions {
 };
 
 struct BenchOptions {
+  std::vector<std::string> models;
+  std::string plot;  // SVG file
   std::vector<size_t> n_prompt{512}, n_gen{64}, batches{1};
   size_t repetitions = 3;
   std::string format = "md";
