@@ -1,5 +1,6 @@
-// Encoders of the block types, one thread: MB/s of input, counted as F16, and the root mean square error on the golden
-// rows (unit normal values; three outliers of 30; a heavy tail) beside what ggml's quantizer leaves on the same rows.
+// Encoders of the block types, one thread: MB/s of input, counted as F16, and the root mean square error on
+// the golden rows (unit normal values; three outliers of 30; a heavy tail) beside what ggml's quantizer
+// leaves on the same rows.
 // `--markdown` prints the table of docs/formats.md instead.
 #include <benchmark/benchmark.h>
 
@@ -88,7 +89,8 @@ void encode(benchmark::State& state, const DTypeInfo* type) {
     benchmark::ClobberMemory();
   }
   using benchmark::Counter;
-  state.counters["MB/s"] = Counter(2e-6 * static_cast<double>(state.iterations() * kValues), Counter::kIsRate);
+  state.counters["MB/s"] =
+      Counter(2e-6 * static_cast<double>(state.iterations() * kValues), Counter::kIsRate);
   const std::vector<float> input = golden_input();
   for (size_t i = 0; i < 3; ++i) {
     state.counters[kKinds[i].name] = our_error(*type, kKinds[i], input);
@@ -116,7 +118,8 @@ void print_markdown() {
     const double bits = 8 * static_cast<double>(type.block_bytes) / static_cast<double>(type.block_values);
     std::printf("| %s | %.4g | %s |", std::string(type.name).c_str(), bits, type.encode ? "yes" : "");
     for (const Kind& kind : kKinds)
-      std::printf(" %s | %s |", figure(our_error(type, kind, input)).c_str(), figure(ggml_error(type, kind)).c_str());
+      std::printf(" %s | %s |", figure(our_error(type, kind, input)).c_str(),
+                  figure(ggml_error(type, kind)).c_str());
     std::printf("\n");
   }
 }

@@ -275,8 +275,8 @@ TEST(encode, q8_0_is_within_a_few_steps) {
     for (size_t i = 0; i < x.size(); ++i) {
       float largest = 0;
       for (size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) largest = std::max(largest, std::abs(x[j]));
-      // The largest value maps to 120..127: half a step of 1/120, and the half float's rounding 127 times (2^-11
-      // in all, or 2^-25 a step and two units more where it is subnormal).
+      // The largest value maps to 120..127: half a step of 1/120, and the half float's rounding 127 times
+      // (2^-11 in all, or 2^-25 a step and two units more where it is subnormal).
       EXPECT_LE(std::abs(got[i] - x[i]), largest / 240 + std::max(largest * 0x1p-11f, 127 * 0x1p-25f));
     }
   }
