@@ -18,6 +18,7 @@ uint32_t put_nibbles(const I4* q, size_t lane, Byte* out) noexcept {
 // Levels that the extreme value may map to: a greedy choice on normal and heavy-tailed values, and whole
 // levels, so that values which lie on levels already are found again.
 constexpr float kWhole4[] = {-8, 7, -7, 8}, kScan4[] = {-8.5f, -7.75f, -8.75f, -8.25f, -7.25f, -6.5f, -6, 6};
+constexpr float kWhole8[] = {127}, kScan8[] = {126, 125, 124, 123, 122, 121, 120};
 constexpr float kWhole5[] = {-16, 15, -15, 16};
 constexpr float kScan5[] = {-16.5f, -14, -15.75f, -16.25f, -15.25f, -13, -14.75f, -16.75f, -12, 14, 13, 12};
 
@@ -100,18 +101,13 @@ void encode_line(const float* in, size_t n_block, const float* importance, Byte*
 void encode_q8_0(const float* in, size_t n_block, const float* importance, Byte* out) noexcept {
   constexpr Integers levels{-127, 127};
   each_four<34>(in, n_block, importance, out, [&](const Values<32>& v, size_t count, Byte* to) {
-    F4 size = splat(0);
-    for (size_t i = 0; i < 32; ++i) size = max(size, abs(v.x[i]));
-    F4 d = to_half(size / 127);
-    // Where halves are coarse, rounding down would clip: a larger scale may be the better one.
-    const I4 subnormal = d < 0x1p-14f;
-    if (any(subnormal)) {
-      Scale best = {splat(0), error_of(v, levels, splat(0))};
-      for (const F4 next : {d, d + kHalfUnit}) take_better(best, next, error_of(v, levels, next));
-      // Values that such a scale left below 127 are found again.
-      for (const F4 next : {to_half(size / 126), to_half(size / 125), to_half(size / 124), d + 2 * kHalfUnit})
-        best.d = select(error_of(v, levels, next) == 0.0f, next, best.d);
-      d = select(subnormal, best.d, d);
+    F4 d = fit_half_scale(v, levels, kWhole8, kScan8, 1).d;
+    if (any(abs(d) < 0x1p-14f)) {
+      // A subnormal scale may have left values below the last level; such values are found again.
+      const F4 extreme = extreme_of(v), lowest = abs(d);
+      const auto take_exact = [&](F4 next) { d = select(error_of(v, levels, next) == 0.0f, next, d); };
+      for (float top = 126; top >= 112; --top) take_exact(to_half(extreme / top));
+      for (float step = 1; step <= 5; ++step) take_exact(lowest + step * kHalfUnit);
     }
     const F4 inverse = reciprocal(d);
     I4 q[32];
