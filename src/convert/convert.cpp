@@ -5,6 +5,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "convert/encode.h"
+#include "convert/lora.h"
 #include "convert/metadata.h"
 #include "formats/formats.h"
 #include "formats/imatrix.h"
@@ -33,10 +34,12 @@ class Conversion {
       : out_(out), o_(options), target_(target_of(options.target, out)) {
     check_paths(in, out);
     file_ = open_tensor_file(in);
-    model_ = build_model(file_, {});
+    const auto weights = canonical_weights(file_);
+    lora_ = std::make_unique<LoraSet>(*weights, options.lora, report_.notes);
+    model_ = build_model(weights, {});
     layout_ = lay_out(model_, target_);
     report_.target = std::string(name(target_));
-    report_.notes = layout_.notes;
+    report_.notes.insert(report_.notes.end(), layout_.notes.begin(), layout_.notes.end());
     types_ = choose_types(layout_.tensors, model_, target_, options.types, report_.notes);
     if (!options.imatrix_path.empty()) read_importance();
     count();
@@ -45,6 +48,7 @@ class Conversion {
   ConvertReport run() {
     if (o_.dry_run) return std::move(report_);
     EncodeHooks hooks;
+    hooks.patch = [&](const std::string& name) { return lora_->patch(name); };
     if (!imatrix_.empty())
       hooks.importance = [&](const std::string& name) -> std::span<const float> {
         const auto found = imatrix_.find(name);
@@ -147,6 +151,7 @@ class Conversion {
   const ConvertOptions& o_;
   Target target_;
   std::shared_ptr<TensorFile> file_;
+  std::unique_ptr<LoraSet> lora_;
   Model model_;
   Layout layout_;
   ChosenTypes types_;
