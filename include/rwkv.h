@@ -75,6 +75,10 @@ typedef struct rwkv_model_options {
                                  the size of its vocabulary */
   rwkv_progress_fn progress;
   void* progress_user;
+  const char* quant;          /* "Q4_K_M" ...: quantize the matrices while loading (the embedding stays mapped);
+                                 default: as they are in the file */
+  const char* const* lora;    /* adapters to merge, "FILE" or "FILE:SCALE", in this order */
+  size_t n_lora;
 } rwkv_model_options;
 
 /* Opens GGUF (also split), PyTorch .pth, safetensors (also sharded), a Hugging Face folder, or rwkv.cpp's

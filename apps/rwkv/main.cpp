@@ -34,6 +34,9 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
       ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
   app->add_option("--tokenizer", o.tokenizer, "tokenizer.json or a World vocabulary file");
+  app->add_option("--quant", o.quant, "quantize while loading: Q8_0, Q4_K_M ...");
+  app->add_option("--lora", o.lora, "adapter to merge, FILE or FILE:SCALE (may be given again)")
+      ->allow_extra_args(false);
   app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)")
       ->check(CLI::PositiveNumber);
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
@@ -152,7 +155,8 @@ void add_convert(CLI::App* app, command::ConvertOptions& c) {
       ->check(CLI::Range(1, 1024));
   app->add_option("--to", c.format, "gguf, pth, safetensors, hf, ggmf (default: by OUT's ending)");
   app->add_option("--tokenizer", c.tokenizer, "tokenizer.json or a World vocabulary file");
-  app->add_option("--lora", c.lora, "adapter to merge, FILE or FILE:SCALE");
+  app->add_option("--lora", c.lora, "adapter to merge, FILE or FILE:SCALE (may be given again)")
+      ->allow_extra_args(false);
   app->add_flag("--keep-split", c.keep_split, "as many files as IN has (GGUF)");
   app->add_flag("--dry-run", c.dry_run, "check and count, write nothing");
   app->add_flag("--list", c.list, "print every tensor and its type");
@@ -165,8 +169,8 @@ void add_quantize(CLI::App* app, command::ConvertOptions& c) {
   app->add_flag("--pure", c.pure, "one type for all matrices but low-rank ones");
   app->add_option("--output-tensor-type", c.output_tensor_type, "type of the head");
   app->add_option("--token-embedding-type", c.token_embedding_type, "type of the embedding");
-  app->add_option("--tensor-type", c.tensor_types, "NAME=TYPE, NAME a regular expression")
-      ->expected(1);
+  app->add_option("--tensor-type", c.tensor_types, "NAME=TYPE, NAME a regular expression (may be given again)")
+      ->allow_extra_args(false);
   app->add_flag("--allow-requantize", c.allow_requantize, "from one block type to another");
 }
 

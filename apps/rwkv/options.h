@@ -22,7 +22,8 @@ struct SamplingOptions {  // what differs from the preset
 
 struct Options {
   std::string model, hf;  // a path or a pulled model's name; OWNER/REPO[:QUANT]
-  std::string device, isa, tokenizer;
+  std::string device, isa, tokenizer, quant;
+  std::vector<std::string> lora;
   uint32_t n_thread = 0, activations = 0;
   float v5_norm_eps = 0;
   bool quiet = false, verbose = false, no_echo = false;

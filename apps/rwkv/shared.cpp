@@ -78,6 +78,11 @@ rwkv_api::Model open_model(const Options& options, const char* device) {
   o.n_thread = options.n_thread;
   o.v5_norm_eps = options.v5_norm_eps;
   o.activations = options.activations;
+  o.quant = options.quant.empty() ? nullptr : options.quant.c_str();
+  std::vector<const char*> lora;
+  for (const std::string& file : options.lora) lora.push_back(file.c_str());
+  o.lora = lora.data();
+  o.n_lora = lora.size();
   ProgressLine line("loading");
   o.progress = [](float fraction, void* user) {
     static_cast<ProgressLine*>(user)->update(fraction);

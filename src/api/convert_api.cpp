@@ -10,16 +10,6 @@ namespace {
 
 thread_local std::string report_text;
 
-std::vector<std::string> list_of(const char* const* items, size_t n, const char* name) {
-  std::vector<std::string> out;
-  if (n > 0) require(items, name);
-  for (size_t i = 0; i < n; ++i) {
-    require(items[i], name);
-    out.emplace_back(items[i]);
-  }
-  return out;
-}
-
 ConvertOptions options_of(const rwkv_convert_options* o) {
   const auto text = [](const char* value) { return std::string(value ? value : ""); };
   ConvertOptions out;

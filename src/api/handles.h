@@ -74,6 +74,8 @@ void write_sized(const T& all, T* out) {
   std::memcpy(static_cast<void*>(out), &all, size);
   out->size = size;
 }
+// A list of strings from outside; Error{kArgument} naming it when there is a NULL.
+std::vector<std::string> list_of(const char* const* items, size_t n, const char* name);
 // A field of a sized struct: its value, or `otherwise` when the caller's struct is too old to have it.
 #define RWKV_FIELD(options, field, otherwise)                                                   \
   ((options) && (options)->size >= offsetof(std::remove_cvref_t<decltype(*(options))>, field) + \

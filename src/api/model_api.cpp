@@ -60,6 +60,16 @@ rwkv_status fail_current() noexcept {
   }
 }
 
+std::vector<std::string> list_of(const char* const* items, size_t n, const char* name) {
+  std::vector<std::string> out;
+  if (n > 0) require(items, name);
+  for (size_t i = 0; i < n; ++i) {
+    require(items[i], name);
+    out.emplace_back(items[i]);
+  }
+  return out;
+}
+
 std::function<void(float)> progress_of(rwkv_progress_fn progress, void* user) {
   if (!progress) return {};
   return [progress, user](float fraction) {
@@ -103,6 +113,8 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
       throw Error(Code::kArgument, "activations of {} bits, expected 8 or 16", options.activations);
     if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) options.v5_norm_eps = eps;
     if (const char* tokenizer = RWKV_FIELD(o, tokenizer_path, nullptr)) options.tokenizer_path = tokenizer;
+    if (const char* quant = RWKV_FIELD(o, quant, nullptr)) options.quant = quant;
+    options.lora = list_of(RWKV_FIELD(o, lora, nullptr), RWKV_FIELD(o, n_lora, size_t{0}), "lora");
     options.progress = progress_of(RWKV_FIELD(o, progress, nullptr), RWKV_FIELD(o, progress_user, nullptr));
     auto loaded = load_model(path, options);
     std::string json = describe_json(*loaded);

@@ -57,7 +57,10 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::drop(std::span<const std::byte> part) const noexcept {
-  if (!owned_.empty()) return;
+  if (owned_.empty()) discard_pages(part);
+}
+
+void discard_pages(std::span<const std::byte> part) noexcept {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
   const auto end = (reinterpret_cast<uintptr_t>(part.data()) + part.size()) / page * page;

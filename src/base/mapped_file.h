@@ -9,6 +9,10 @@
 
 namespace rwkv {
 
+// Gives whole pages inside `part` back to the system. A file's pages are read again when touched; memory of
+// other kinds is zero then.
+void discard_pages(std::span<const std::byte> part) noexcept;
+
 class MappedFile {
  public:
   // Error{kIo} when it cannot be opened, or is not a regular file; Error{kFormat} when it is empty.

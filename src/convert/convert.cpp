@@ -5,8 +5,10 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "convert/encode.h"
+#include "convert/lora.h"
 #include "convert/metadata.h"
 #include "formats/formats.h"
+#include "formats/imatrix.h"
 
 namespace rwkv {
 namespace {
@@ -32,17 +34,27 @@ class Conversion {
       : out_(out), o_(options), target_(target_of(options.target, out)) {
     check_paths(in, out);
     file_ = open_tensor_file(in);
-    model_ = build_model(file_, {});
+    const auto weights = canonical_weights(file_);
+    lora_ = std::make_unique<LoraSet>(*weights, options.lora, report_.notes);
+    model_ = build_model(weights, {});
     layout_ = lay_out(model_, target_);
     report_.target = std::string(name(target_));
-    report_.notes = layout_.notes;
+    report_.notes.insert(report_.notes.end(), layout_.notes.begin(), layout_.notes.end());
     types_ = choose_types(layout_.tensors, model_, target_, options.types, report_.notes);
+    if (!options.imatrix_path.empty()) read_importance();
     count();
   }
 
   ConvertReport run() {
     if (o_.dry_run) return std::move(report_);
-    Encoder encoder(*model_.weights, o_.n_thread ? o_.n_thread : default_thread_count());
+    EncodeHooks hooks;
+    hooks.patch = [&](const std::string& name) { return lora_->patch(name); };
+    if (!imatrix_.empty())
+      hooks.importance = [&](const std::string& name) -> std::span<const float> {
+        const auto found = imatrix_.find(name);
+        return found == imatrix_.end() ? std::span<const float>() : found->second;
+      };
+    Encoder encoder(*model_.weights, o_.n_thread ? o_.n_thread : default_thread_count(), std::move(hooks));
     const TensorSource source = [&](size_t index, const ByteSink& sink) {
       encoder.encode(layout_.tensors[index], [&](std::span<const std::byte> bytes) {
         sink(bytes);
@@ -58,6 +70,24 @@ class Conversion {
   }
 
  private:
+  void read_importance() {
+    imatrix_ = read_imatrix(o_.imatrix_path);
+    size_t n_found = 0, n_matrix = 0;
+    for (const OutTensor& t : layout_.tensors) {
+      if (t.role != WeightRole::kMatrix) continue;
+      ++n_matrix;
+      const auto found = imatrix_.find(t.gguf_name);
+      if (found == imatrix_.end()) continue;
+      if (found->second.size() != t.spec.shape.back())
+        throw Error(Code::kShape, "{}: {} has {} columns, but the model's has {}", o_.imatrix_path, t.gguf_name,
+                    found->second.size(), t.spec.shape.back());
+      ++n_found;
+    }
+    if (n_found == 0)
+      throw Error(Code::kMissing, "{}: knows none of the {} matrices of the model", o_.imatrix_path, n_matrix);
+    if (n_found < n_matrix)
+      report_.notes.push_back(strf("the importance matrix knows {} of {} matrices", n_found, n_matrix));
+  }
   void count() {
     for (const auto& [name, entry] : model_.weights->entries()) report_.bytes_in += entry.bytes.size();
     for (const OutTensor& t : layout_.tensors) {
@@ -82,7 +112,11 @@ class Conversion {
   }
 
   void write_as_gguf(const std::vector<TensorSpec>& specs, const TensorSource& source) {
-    const Metadata meta = gguf_metadata(model_, types_.file_type, o_.tokenizer_path, report_.notes);
+    Metadata meta = gguf_metadata(model_, types_.file_type, o_.tokenizer_path, report_.notes);
+    if (!imatrix_.empty()) {
+      meta["quantize.imatrix.file"] = fs::path(o_.imatrix_path).filename().string();
+      meta["quantize.imatrix.entries_count"] = static_cast<int64_t>(imatrix_.size());
+    }
     const size_t n_part = file_->maps().size();
     if (!o_.keep_split || n_part < 2) return write_gguf(out_, meta, specs, source);
     std::vector<size_t> part_of;
@@ -117,9 +151,11 @@ class Conversion {
   const ConvertOptions& o_;
   Target target_;
   std::shared_ptr<TensorFile> file_;
+  std::unique_ptr<LoraSet> lora_;
   Model model_;
   Layout layout_;
   ChosenTypes types_;
+  std::map<std::string, std::vector<float>> imatrix_;  // by GGUF name, [cols]
   ConvertReport report_;
   size_t done_ = 0;
 };

@@ -57,6 +57,9 @@ void Encoder::encode(const OutTensor& t, const ByteSink& sink) {
   const RowPatch* patch = hooks_.patch ? hooks_.patch(t.from.front()) : nullptr;
   const bool plain = t.from.size() == 1 && t.transform == Transform::kSame;
   if (plain && !t.map && t.scale == 1 && !patch && entry.dtype == t.spec.dtype) return copy(t, sink);
+  if (!info(t.spec.dtype).encode)
+    throw Error(Code::kUnsupported, "tensor {}: type {} cannot be written, only copied", t.spec.name,
+                name(t.spec.dtype));
   const size_t unit = std::max(info(entry.dtype).block_values, info(t.spec.dtype).block_values);
   const bool same_rows = !entry.shape.empty() && entry.shape.back() == t.spec.shape.back();
   if (plain && (same_rows || unit == 1)) return encode_rows(t, sink);

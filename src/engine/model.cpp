@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "convert/load.h"
 #include "base/utf8.h"
 #include "formats/formats.h"
 
@@ -34,7 +35,7 @@ constexpr Backend kBackends[] = {
     {"cpu",
      [](const LoadedModel& m, const OpenOptions& options) -> std::unique_ptr<Executor> {
        CpuOptions cpu{options.n_thread, options.activations, options.isa, {}, options.progress};
-       cpu.drop = [file = m.file](std::span<const std::byte> bytes) { file->drop(bytes); };
+       cpu.drop = [weights = m.model.weights](std::span<const std::byte> bytes) { weights->drop(bytes); };
        return make_cpu_executor(m.model.plan, cpu);
      }},
     {"reference",
@@ -63,7 +64,10 @@ std::shared_ptr<LoadedModel> load_model(const std::string& path, const OpenOptio
   auto loaded = std::make_shared<LoadedModel>();
   loaded->path = path;
   loaded->file = open_tensor_file(path);
-  loaded->model = build_model(loaded->file, {options.v5_norm_eps});
+  const ModelOptions model_options{options.v5_norm_eps};
+  const LoadChanges changes{options.quant, options.lora, options.n_thread, options.progress};
+  loaded->model = changes.empty() ? build_model(loaded->file, model_options)
+                                  : build_changed_model(loaded->file, model_options, changes);
   const Plan& plan = loaded->plan();
   loaded->tokenizer =
       choose_tokenizer(*loaded->file, plan.n_vocab, options.tokenizer_path, loaded->no_tokenizer);

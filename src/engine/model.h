@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "chat/chat.h"
 #include "models/models.h"
@@ -19,6 +20,8 @@ struct OpenOptions {
   unsigned activations = 0;      // 8, 16, or 0: by the weights
   float v5_norm_eps = 64e-5f;
   std::string tokenizer_path;
+  std::string quant;              // type that the matrices get on the way; "": as in the file
+  std::vector<std::string> lora;  // "FILE" or "FILE:SCALE"
   std::function<void(float)> progress;
 };
 

@@ -176,7 +176,10 @@ Sizes read_sizes(const Weights& w, const Version& version, const ModelOptions& o
 }  // namespace
 
 Model build_model(std::shared_ptr<TensorFile> file, const ModelOptions& options) {
-  std::shared_ptr<Weights> weights = canonical_weights(std::move(file));
+  return build_model(canonical_weights(std::move(file)), options);
+}
+
+Model build_model(std::shared_ptr<Weights> weights, const ModelOptions& options) {
   refuse(*weights);
   const auto version = std::find_if(std::begin(kVersions), std::end(kVersions),
                                     [&](const Version& v) { return v.matches(*weights); });

@@ -33,6 +33,8 @@ struct Model {
 // Names, detects, checks and builds. Errors: kMissing, kShape, kUnsupported, kFormat; one sentence that
 // names the file, the tensor and what was expected.
 Model build_model(std::shared_ptr<TensorFile> file, const ModelOptions& options);
+// The same from weights that have their canonical names already.
+Model build_model(std::shared_ptr<Weights> weights, const ModelOptions& options);
 
 // One layer's tensors: names without "blocks.N.".
 struct Layer {

@@ -1,6 +1,7 @@
 #include "models/weights.h"
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 
 namespace rwkv {
 namespace {
@@ -26,9 +27,22 @@ void Weights::add(std::string name, Entry entry) {
     throw Error(Code::kFormat, "{}: tensor {} gives {} a second time", file_->path(), source, name);
 }
 
+void Weights::replace(const std::string& name, Entry entry) {
+  entries_.erase(name);
+  add(name, std::move(entry));
+}
+
 const Weights::Entry* Weights::find(const std::string& name) const {
   const auto found = entries_.find(name);
   return found == entries_.end() ? nullptr : &found->second;
+}
+
+void Weights::drop(std::span<const std::byte> bytes) const noexcept {
+  file_->drop(bytes);
+  for (const auto& [name, entry] : entries_)  // an embedding that is the head as well is still looked up
+    if (entry.owned && name != "emb.weight" && bytes.data() >= entry.bytes.data() &&
+        bytes.data() + bytes.size() <= entry.bytes.data() + entry.bytes.size())
+      discard_pages(bytes);
 }
 
 const Weights::Entry& Weights::at(const std::string& name) const {

@@ -29,6 +29,7 @@ class Weights {
   // Error{kFormat} when two tensors of the file claim the same canonical name; Error{kShape} when a size
   // is 0.
   void add(std::string name, Entry entry);
+  void replace(const std::string& name, Entry entry);  // or adds it
   const std::map<std::string, Entry>& entries() const { return entries_; }
   const Entry* find(const std::string& name) const;
   bool has(const std::string& name) const { return find(name) != nullptr; }
@@ -45,6 +46,9 @@ class Weights {
   // Rows and columns of a matrix whose size the tensor decides (ranks).
   size_t rows(const std::string& name) const;
   size_t cols(const std::string& name) const;
+
+  // These bytes are packed elsewhere and are not read again, in the file or made at load.
+  void drop(std::span<const std::byte> bytes) const noexcept;
 
   // What the naming scheme knows about the values.
   bool decay_transformed = false;  // rwkv.cpp files: v4 -exp(decay), v5 exp(-exp(decay)), u = exp(first)
