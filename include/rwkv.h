@@ -109,6 +109,67 @@ RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);
 /* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights" since then; valid until this thread's next call. */
 RWKV_API const char* rwkv_profile_text(rwkv_model* model);
 
+/* ------------------------------------------------------------------ conversion */
+
+/* Options of rwkv_convert and rwkv_quantize; zeros are the defaults. Lists end where their count says. */
+typedef struct rwkv_convert_options {
+  size_t size;
+  const char* type;            /* "f32", "f16", "bf16", "Q4_K_M" ...; default "auto": as the source has it, F32
+                                  where the format cannot hold that */
+  const char* format;          /* "gguf", "pth", "safetensors", "hf" (a folder), "ggmf" (rwkv.cpp); default: by the
+                                  ending of the output's name */
+  uint32_t n_thread;           /* default: the physical cores that this process may use */
+  const char* tokenizer_path;  /* tokenizer.json or rwkv_vocab*.txt; default: the one that comes with the source */
+  const char* imatrix_path;    /* importance matrix (llama.cpp's GGUF or .dat); default: all values count the same */
+  bool pure;                   /* one type for all matrices but low-rank ones */
+  const char* output_tensor_type;    /* of the head; default: not below Q6_K */
+  const char* token_embedding_type;  /* default: by the mix */
+  const char* const* tensor_types;   /* "NAME=TYPE", NAME a regular expression over names as in GGUF or .pth */
+  size_t n_tensor_type;
+  bool allow_requantize;       /* from one block type to another; rwkv_convert always allows it */
+  bool keep_split;             /* GGUF to GGUF: as many parts as the source has */
+  bool dry_run;                /* checks and counts, writes nothing */
+  const char* const* lora;     /* "FILE" or "FILE:SCALE", merged in this order */
+  size_t n_lora;
+  rwkv_progress_fn progress;   /* false stops: RWKV_ERR_STOPPED, and no file is left */
+  void* progress_user;
+} rwkv_convert_options;
+typedef rwkv_convert_options rwkv_quantize_options;
+
+/* Writes the model `in` (anything rwkv_model_open reads) as `out`. The output appears whole or not at all.
+ * Exact: a value changes only where `type` asks for it. Memory: a few megabytes a thread, and for files with
+ * transposed low-rank matrices these (3 % of the model). */
+RWKV_API rwkv_status rwkv_convert(const char* in, const char* out, const rwkv_convert_options* options);
+/* The same for block types: `type` must be given, and a source that is quantized already is refused unless
+ * allow_requantize is set. */
+RWKV_API rwkv_status rwkv_quantize(const char* in, const char* out, const rwkv_quantize_options* options);
+/* What the last successful call of this thread did, in lines "key<TAB>value ...":
+ *   format<TAB>gguf            bytes_in<TAB>N            bytes_out<TAB>N      (weights alone)
+ *   type<TAB>Q4_K<TAB>tensors<TAB>bytes                  note<TAB>a sentence
+ *   tensor<TAB>name<TAB>[rows, cols]<TAB>type before<TAB>type after<TAB>bytes
+ * Valid until the next such call of this thread. */
+RWKV_API const char* rwkv_convert_text(void);
+
+/* ------------------------------------------------------------------ importance matrix */
+
+/* Sums the squared inputs of every matrix over all rows fed from now on (forgetting what was), or stops. Feed
+ * with rwkv_session_feed_all so that the head counts every row too. RWKV_ERR_UNSUPPORTED by device. */
+RWKV_API rwkv_status rwkv_imatrix_start(rwkv_model* model, bool on);
+
+typedef struct rwkv_imatrix_options {
+  size_t size;
+  bool dat;                  /* llama.cpp's older .dat instead of GGUF */
+  const char* dataset;       /* name of the text, kept in the file */
+  uint32_t n_chunk;          /* chunks of it that were read, and tokens of one (0: 512); kept in the file */
+  uint32_t chunk_size;
+  const char* const* inputs; /* files of either kind that are added */
+  size_t n_input;
+} rwkv_imatrix_options;
+
+/* Writes what was collected, in llama.cpp's format and under GGUF names; atomic. `model` may be NULL: the inputs
+ * alone are combined. RWKV_ERR_ARGUMENT: there is nothing; RWKV_ERR_SHAPE: inputs of different models. */
+RWKV_API rwkv_status rwkv_imatrix_save(rwkv_model* model, const char* path, const rwkv_imatrix_options* options);
+
 /* ------------------------------------------------------------------ text */
 
 /* Writes up to `capacity` ids; *n_token is the number that the text has, so call again when it is larger.
@@ -220,6 +281,15 @@ typedef struct rwkv_generation_options {
   const int32_t* stop_tokens; /* ids that end it; end-of-text is always one unless ignore_end */
   size_t n_stop_token;
   bool ignore_end;            /* -n with --ignore-eos: end-of-text is banned */
+  /* Guessing ahead: up to n_draft tokens (16 at most) are computed in one pass with the one that was sampled and
+   * kept as far as sampling then chooses the same. The text is the same bit for bit, only the time differs.
+   * Guesses are what followed the last tokens earlier in `context` and the reply, or what a smaller model of the
+   * same vocabulary finds likeliest: `draft`, which has been fed the same tokens as the session, outlives the
+   * generation and stands nowhere in particular afterwards. */
+  size_t n_draft;             /* 0: off */
+  const int32_t* context;     /* the tokens of the text so far, for finding repetitions */
+  size_t n_context;
+  rwkv_session* draft;        /* NULL: guess by repetitions */
 } rwkv_generation_options;
 
 typedef enum rwkv_finish {
@@ -242,6 +312,8 @@ RWKV_API rwkv_status rwkv_generation_next(rwkv_generation* generation, const cha
 /* Ends it early (Ctrl-C): hands out the text held back, as above. */
 RWKV_API rwkv_status rwkv_generation_stop(rwkv_generation* generation, const char** text, size_t* n_byte);
 RWKV_API uint64_t rwkv_generation_n_token(const rwkv_generation* generation); /* sampled so far */
+/* Tokens that were guessed, and of them those that sampling chose. */
+RWKV_API void rwkv_generation_guesses(const rwkv_generation* generation, uint64_t* guessed, uint64_t* accepted);
 RWKV_API void rwkv_generation_close(rwkv_generation* generation);
 
 /* ------------------------------------------------------------------ chat */

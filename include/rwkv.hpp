@@ -73,6 +73,13 @@ class Model {
   Handle<rwkv_model, rwkv_model_close> handle_;
 };
 
+inline void convert(const std::string& in, const std::string& out, const rwkv_convert_options& options) {
+  check(rwkv_convert(in.c_str(), out.c_str(), &options));
+}
+inline void quantize(const std::string& in, const std::string& out, const rwkv_quantize_options& options) {
+  check(rwkv_quantize(in.c_str(), out.c_str(), &options));
+}
+
 class Snapshot {
  public:
   explicit Snapshot(rwkv_snapshot* snapshot) : handle_(snapshot) {}
@@ -172,6 +179,14 @@ class Generation {
     return {text, n};
   }
   uint64_t n_token() const { return rwkv_generation_n_token(handle_.get()); }
+  struct Guesses {
+    uint64_t guessed, accepted;
+  };
+  Guesses guesses() const {
+    Guesses out{};
+    rwkv_generation_guesses(handle_.get(), &out.guessed, &out.accepted);
+    return out;
+  }
 
  private:
   Handle<rwkv_generation, rwkv_generation_close> handle_;

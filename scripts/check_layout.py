@@ -15,12 +15,13 @@ BELOW = {  # folder of src/ -> folders whose headers it may include
     "tokenizers": ["base"],
     "plan": ["tensor", "base"],
     "models": ["plan", "formats", "tensor", "base"],
+    "convert": ["models", "tokenizers", "formats", "plan", "tensor", "base"],
     "backends": ["plan", "tensor", "base"],
     "sampling": ["base"],
     "chat": ["tokenizers", "base"],
-    "engine": ["backends", "models", "chat", "sampling", "tokenizers", "formats", "plan", "tensor",
-               "base"],
-    "api": ["engine", "chat", "sampling", "tokenizers", "base"],
+    "engine": ["backends", "convert", "models", "chat", "sampling", "tokenizers", "formats", "plan",
+               "tensor", "base"],
+    "api": ["engine", "convert", "chat", "sampling", "tokenizers", "base"],
 }
 MAX_FILE, MAX_FUNCTION = 600, 80
 PLATFORM = re.compile(r"#\s*(?:el)?if.*(__x86_64__|__AVX|__ARM|__aarch64|_WIN32|__linux|__APPLE__)")

@@ -21,4 +21,4 @@ need_packages() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
   fi
 }
-BUILD_PACKAGES="g++ cmake ninja-build ccache libcli11-dev"
+BUILD_PACKAGES="g++ cmake ninja-build ccache libcli11-dev nlohmann-json3-dev libcurl4-openssl-dev ca-certificates"

@@ -21,6 +21,8 @@ std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
   return tokens;
 }
 
+}  // namespace
+
 double prefill_rate(const rwkv_api::Model& model, size_t n) {
   rwkv_api::Session session(model);
   const auto tokens = some_tokens(n, model.n_vocab(), 0);
@@ -53,6 +55,8 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch) {
   for (size_t i = 0; i < n; ++i) step();
   return static_cast<double>(n * batch) / watch.seconds();
 }
+
+namespace {
 
 // A busy loop on the first core that this process may use, for as long as it lives.
 class Neighbour {
@@ -139,7 +143,7 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
   measure();
   std::vector<BenchRow> rows;
   const auto add = [&](const std::string& test, const char* bound, size_t batch, double bytes) -> BenchRow& {
-    rows.push_back({shown_name(options.model), device_of(model), bounds.n_thread, test, bound, batch, bytes});
+    rows.push_back({shown_name(options.model.empty() ? options.hf : options.model), device_of(model), bounds.n_thread, test, bound, batch, bytes});
     return rows.back();
   };
   for (const size_t n : bench.n_prompt) {
@@ -173,10 +177,12 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
 }  // namespace
 
 int bench(const Options& options, const BenchOptions& bench) {
-  if (bench.models.empty()) throw Failure("no model: name one with -m MODEL");
+  std::vector<std::string> models = bench.models;
+  if (models.empty() && !options.hf.empty()) models.emplace_back();
+  if (models.empty()) throw Failure("no model: name one with -m MODEL");
   if (!bench.plot.empty()) check_plot_path(bench.plot);
   std::vector<BenchRow> rows;
-  for (const std::string& path : bench.models) {
+  for (const std::string& path : models) {
     Options one = options;
     one.model = path;
     const std::vector<BenchRow> more = bench_model(one, bench, rows.empty());

@@ -119,12 +119,12 @@ void ChatCommand::notice(const std::string& text) const {
                dim ? kPlain : "");
 }
 
-// -sys is the system prompt; -p and -f are it too, or the first turn beside -sys.
+// -sys is the system prompt; -p and -f are it too, or the first turn beside -sys or when there is but one (-st).
 void ChatCommand::prompts(std::string& system, std::string& first) const {
   if (options_.prompt == "-")
     throw Failure("-p -: a chat reads its turns from standard input; give the prompt itself");
   const std::string prompt = read_prompt(options_);
-  if (options_.system_prompt.empty()) {
+  if (options_.system_prompt.empty() && !options_.single_turn) {
     system = prompt;
     return;
   }

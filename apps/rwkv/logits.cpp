@@ -1,7 +1,10 @@
 // rwkv logits: raw little-endian f32 logits, [V] or with --all [T, V]. The tool that tests and other
 // programs compare with.
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 
 #include "shared.h"
 
@@ -12,8 +15,9 @@ std::vector<int32_t> parse_tokens(const std::string& text) {
   std::vector<int32_t> tokens;
   for (const char* at = text.c_str(); *at != '\0';) {
     char* end = nullptr;
+    errno = 0;
     const long token = std::strtol(at, &end, 10);
-    if (end == at || (*end != '\0' && *end != ','))
+    if (end == at || (*end != '\0' && *end != ',') || errno != 0 || token != static_cast<int32_t>(token))
       throw Failure("--tokens \"" + text + "\": expected whole numbers with commas between them");
     tokens.push_back(static_cast<int32_t>(token));
     at = *end == ',' ? end + 1 : end;
@@ -24,6 +28,14 @@ std::vector<int32_t> parse_tokens(const std::string& text) {
 void write_file(const std::string& path, const std::vector<float>& logits) {
   if (path == "-") {
     std::fwrite(logits.data(), sizeof(float), logits.size(), stdout);
+    return;  // main looks whether it went well
+  }
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {
+    std::FILE* device = std::fopen(path.c_str(), "wb");  // /dev/null must not be replaced by a file
+    const bool good = device && std::fwrite(logits.data(), sizeof(float), logits.size(), device) == logits.size();
+    if ((device && std::fclose(device) != 0) || !good)
+      throw Failure(path + ": cannot be written: " + std::strerror(errno));
     return;
   }
   const std::string part = path + ".part";
@@ -31,8 +43,9 @@ void write_file(const std::string& path, const std::vector<float>& logits) {
   const bool written = file && std::fwrite(logits.data(), sizeof(float), logits.size(), file) == logits.size();
   const bool closed = file && std::fclose(file) == 0;
   if (!written || !closed || std::rename(part.c_str(), path.c_str()) != 0) {
+    const std::string reason = std::strerror(errno);
     std::remove(part.c_str());
-    throw Failure(path + ": cannot be written");
+    throw Failure(path + ": cannot be written: " + reason);
   }
 }
 
@@ -40,6 +53,8 @@ void write_file(const std::string& path, const std::vector<float>& logits) {
 
 int logits(const Options& options) {
   if (options.out.empty()) throw Failure("no output: name one with -o FILE (\"-\": standard output)");
+  if (!options.tokens.empty() && (!options.prompt.empty() || !options.file.empty()))
+    throw Failure("--tokens and a text are both given: name one");
   const rwkv_api::Model model = open_model(options);
   const bool text = options.tokens.empty();
   const auto tokens = text ? model.tokenize(read_prompt(options), options.special) : parse_tokens(options.tokens);

@@ -14,12 +14,17 @@ std::string long_name(const std::string& argument) {
   static const std::map<std::string, std::string> kNames = {
       {"-cnv", "--conversation"}, {"-no-cnv", "--no-conversation"}, {"-sys", "--system-prompt"},
       {"-ngl", "--gpu-layers"},   {"-ub", "--ubatch-size"},         {"-fa", "--flash-attn"},
-      {"-st", "--single-turn"},   {"-nkvo", "--no-kv-offload"},     {"-hf", "--hf-repo"}};
+      {"-md", "--model-draft"},   {"-st", "--single-turn"},         {"-nkvo", "--no-kv-offload"},
+      {"-hf", "--hf-repo"},       {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
+      {"-tb", "--threads-batch"}, {"-np", "--parallel"},            {"-mg", "--main-gpu"},
+      {"-sm", "--split-mode"},    {"-ts", "--tensor-split"},        {"-dev", "--device-list"},
+      {"-lv", "--log-verbosity"}};
   const auto found = kNames.find(argument);
   return found == kNames.end() ? argument : found->second;
 }
 
-constexpr const char* kModelHelp = "model file (GGUF, .pth, safetensors, .bin) or Hugging Face folder";
+constexpr const char* kModelHelp =
+    "model file (GGUF, .pth, safetensors, .bin), Hugging Face folder, or a pulled model's name";
 
 void add_loading(CLI::App* app, Options& o) {
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
@@ -29,13 +34,15 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
       ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
   app->add_option("--tokenizer", o.tokenizer, "tokenizer.json or a World vocabulary file");
-  app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)");
+  app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)")
+      ->check(CLI::PositiveNumber);
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
   app->add_flag("--exact", o.exact, "bits that never depend on chunks, threads or neighbours (always so on the CPU)");
 }
 
 void add_model(CLI::App* app, Options& o) {
   app->add_option("-m,--model", o.model, kModelHelp);
+  app->add_option("--hf-repo", o.hf, "OWNER/REPO[:QUANT] on Hugging Face; pulled if it is not there (-hf)");
   add_loading(app, o);
 }
 
@@ -43,36 +50,47 @@ void add_model(CLI::App* app, Options& o) {
 void add_ignored(CLI::App* app) {
   const char* group = "Taken for llama.cpp's sake, without effect here";
   for (const char* name : {"-c,--ctx-size", "--gpu-layers,--n-gpu-layers", "-b,--batch-size",
-                           "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v"})
+                           "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v", "--threads-batch",
+                           "--parallel", "--main-gpu", "--split-mode", "--tensor-split", "--device-list",
+                           "--log-verbosity", "--numa", "--prio", "--reasoning-budget"})
     app->add_option(name)->group(group)->expected(1);
-  for (const char* name : {"--flash-attn", "--no-mmap", "--mlock", "--no-kv-offload", "--no-warmup",
-                           "--jinja", "--simple-io", "--no-display-prompt"})
+  app->add_option("--flash-attn")->group(group)->expected(0, 1);
+  for (const char* name : {"--no-mmap", "--mmap", "--mlock", "--no-kv-offload", "--no-warmup", "--jinja",
+                           "--no-jinja", "--simple-io", "--log-disable", "--no-perf", "--perf", "--offline",
+                           "--no-context-shift", "--verbose-prompt", "--color", "--check-tensors"})
     app->add_flag(name)->group(group);
 }
 
 void add_prompt(CLI::App* app, Options& o) {
-  app->add_option("-p,--prompt", o.prompt, "prompt; \"-\" reads standard input");
+  app->add_option("-p,--prompt", o.prompt,
+                  "prompt; \"-\" reads standard input; in a chat the system prompt, or with -sys or -st the first message");
   app->add_option("-f,--file", o.file, "file with the prompt");
   app->add_flag("-e,--escape,!--no-escape", o.escape, "process \\n, \\t, \\xHH in -p (default: yes)");
   app->add_flag("--special", o.special, "names of control tokens in the prompt become those tokens");
 }
 
 void add_generation(CLI::App* app, Options& o) {
-  app->add_option("-n,--predict,--n-predict", o.n_predict, "tokens to generate (-1: until the end)")
+  app->add_option("-n,--predict,--n-predict", o.n_predict, "tokens to generate (-1: until the end; default 256)")
+      ->check(CLI::Range(-2, INT32_MAX))
       ->each([&o](const std::string&) { o.n_predict_given = true; });
   app->add_option("-r,--reverse-prompt", o.reverse_prompts, "text that ends the output");
   app->add_flag("--ignore-eos", o.ignore_end, "go on after the end of the text");
   app->add_option("--state-in", o.state_in, "start from this state file");
   app->add_option("--state-out", o.state_out, "write the state here at the end");
   app->add_option("--init-state", o.init_state, "state-tuned .pth or safetensors (time_state)");
+  app->add_option("--draft,--draft-max", o.n_draft,
+                  "guess up to N tokens ahead from repetitions in the text; the text stays the same (with -md: 8)")
+      ->check(CLI::Range(0, 16));
+  app->add_option("--model-draft", o.draft_model, "guess with this smaller model of the same vocabulary (-md)");
   app->add_flag("-q,--quiet", o.quiet, "no timings, no echo of the prompt");
+  app->add_flag("--no-display-prompt", o.no_echo, "no echo of the prompt");
 }
 
 void add_sampling(CLI::App* app, Options& o) {
   const char* group = "Sampling";
   auto& s = o.sampling;
   app->add_option("--preset", s.preset, "named settings; \"help\" lists them")->group(group);
-  app->add_option("-s,--seed", s.seed, "same seed, same text")->group(group);
+  app->add_option("-s,--seed", s.seed, "same seed, same text; -1 or none: another text each time")->group(group);
   app->add_option("--temp,--temperature", s.temperature, "0: always the likeliest token")->group(group);
   app->add_option("--top-k", s.top_k)->group(group);
   app->add_option("--top-p", s.top_p)->group(group);
@@ -115,8 +133,10 @@ void add_chat(CLI::App* app, Options& o) {
 void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-m,--model", b.models, std::string(kModelHelp) + "; repeat it to compare several")
       ->allow_extra_args(false);
-  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")->delimiter(',');
-  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")->delimiter(',');
+  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")
+      ->delimiter(',')->check(CLI::Range(0, 1 << 24));
+  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")
+      ->delimiter(',')->check(CLI::Range(0, 1 << 24));
   app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
@@ -125,7 +145,92 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
 }
 
-int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, const std::map<std::string, CLI::App*>& subcommands) {
+void add_convert(CLI::App* app, command::ConvertOptions& c) {
+  app->add_option("IN", c.in, "model file or Hugging Face folder")->required();
+  app->add_option("OUT", c.out, "what to write")->required();
+  app->add_option("-t,--threads", c.n_thread, "threads (default: physical cores this process may use)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--to", c.format, "gguf, pth, safetensors, hf, ggmf (default: by OUT's ending)");
+  app->add_option("--tokenizer", c.tokenizer, "tokenizer.json or a World vocabulary file");
+  app->add_option("--lora", c.lora, "adapter to merge, FILE or FILE:SCALE");
+  app->add_flag("--keep-split", c.keep_split, "as many files as IN has (GGUF)");
+  app->add_flag("--dry-run", c.dry_run, "check and count, write nothing");
+  app->add_flag("--list", c.list, "print every tensor and its type");
+}
+
+void add_quantize(CLI::App* app, command::ConvertOptions& c) {
+  app->add_option("TYPE", c.type, "Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q4_0 ... F16, BF16, F32")->required();
+  app->add_option("THREADS", c.n_thread, "threads")->check(CLI::Range(1, 1024));
+  app->add_option("--imatrix", c.imatrix, "importance matrix (GGUF or .dat)");
+  app->add_flag("--pure", c.pure, "one type for all matrices but low-rank ones");
+  app->add_option("--output-tensor-type", c.output_tensor_type, "type of the head");
+  app->add_option("--token-embedding-type", c.token_embedding_type, "type of the embedding");
+  app->add_option("--tensor-type", c.tensor_types, "NAME=TYPE, NAME a regular expression")
+      ->expected(1);
+  app->add_flag("--allow-requantize", c.allow_requantize, "from one block type to another");
+}
+
+void add_perplexity(CLI::App* app, command::PerplexityOptions& p) {
+  app->add_option("-f,--file", p.file, "text; \"-\" reads standard input");
+  app->add_option("-c,--ctx-size", p.chunk_length, "reset the state after this many tokens (default: never)")
+      ->check(CLI::Range(2, 1 << 30));
+  app->add_option("--chunks", p.n_chunk, "stop after this many chunks (of -c, else 512 tokens), or passages");
+  app->add_option("--resume", p.resume, "keep what is known here; the same command goes on from it");
+  app->add_option("--kl-divergence-base", p.base, "file of the base model's predictions: written, or with");
+  app->add_flag("--kl-divergence", p.compare, "compared with");
+  app->add_option("--lambada", p.lambada, "score the last word of each line {\"text\": ...} of this file");
+  app->add_flag("--json", p.json, "as JSON");
+}
+
+void add_imatrix(CLI::App* app, command::ImatrixOptions& i) {
+  app->add_option("-f,--file", i.file, "calibration text; \"-\" reads standard input");
+  app->add_option("-o,--output", i.out, "file to write")->required();
+  app->add_option("--output-format", i.format, "gguf or dat")->check(CLI::IsMember({"gguf", "dat"}));
+  app->add_option("-c,--ctx-size", i.chunk_length, "reset the state after this many tokens (default: never)")
+      ->check(CLI::Range(1, 1 << 30));
+  app->add_option("--chunks", i.n_chunk, "stop after this many chunks (of -c, else 512 tokens)");
+  app->add_option("--in-file", i.inputs, "importance matrix that is added; may be given again");
+}
+
+void add_quality(CLI::App* app, Options& o, command::QualityOptions& q) {
+  app->add_option("MODEL", o.model, "the original");
+  app->add_option("-f,--file", q.file, "text; \"-\" reads standard input");
+  app->add_option("--types", q.types, "types to quantize to and measure: q8_0,q6_k,q4_k_m")->delimiter(',');
+  app->add_option("--models", q.models, "quantized files to measure: A.gguf,B.gguf")->delimiter(',');
+  app->add_option("-o,--output", q.folder, "folder of report.md, .json, .svg, .html (default: quality)");
+  app->add_option("--chunks", q.n_chunk, "tokens of the text to read, in 512s (default: 8; 0: all)");
+}
+
+void add_pull(CLI::App* app, command::PullOptions& p) {
+  app->add_option("NAME", p.name,
+                  "rwkv7-g1d-0.4b[:QUANT], hf:OWNER/REPO/FILE, hf:OWNER/REPO[:QUANT], ms:OWNER/REPO/FILE, "
+                  "https://...");
+  app->add_option("--hf-repo", p.hf, "the same as hf:OWNER/REPO[:QUANT] (-hf)");
+  app->add_flag("--list", p.list, "the names of the catalogue");
+  app->add_option("--from", p.from, "where the catalogue's names come from: hf or ms (ModelScope)")
+      ->check(CLI::IsMember({"hf", "ms"}));
+  app->add_option("--connections", p.n_connection, "ranges fetched at once (default 4)")
+      ->check(CLI::Range(1, 16));
+  app->add_option("--retries", p.n_retry, "faults in a row that are borne (default 5)")
+      ->check(CLI::Range(0, 100));
+  app->add_option("--stall", p.stall_s, "seconds without a byte that are a fault (default 60)")
+      ->check(CLI::Range(1, 3600));
+  app->add_flag("-q,--quiet", p.quiet, "no progress");
+}
+
+// What the subcommands with options of their own are given.
+struct Given {
+  Options o;
+  command::BenchOptions bench;
+  command::PerplexityOptions perplexity;
+  command::ImatrixOptions imatrix;
+  command::QualityOptions quality;
+  command::ConvertOptions convert;
+  command::PullOptions pull;
+};
+
+int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
+  Options& o = given.o;
   const auto chosen = [&](const char* name) { return subcommands.at(name)->parsed(); };
   if (o.sampling.preset == "help") {
     std::printf("%s", rwkv_sampler_preset_list());
@@ -136,7 +241,15 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, cons
                  nullptr);
   if (chosen("run")) return o.conversation && !o.no_conversation ? command::chat(o) : command::run(o);
   if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
-  if (chosen("bench")) return command::bench(o, bench);
+  if (chosen("bench")) return command::bench(o, given.bench);
+  if (chosen("perplexity")) return command::perplexity(o, given.perplexity);
+  if (chosen("quality")) return command::quality(o, given.quality);
+  if (chosen("imatrix")) return command::imatrix(o, given.imatrix);
+  if (chosen("convert")) return command::convert(given.convert);
+  if (chosen("quantize")) return command::quantize(given.convert);
+  if (chosen("pull")) return command::pull(given.pull);
+  if (chosen("list")) return command::list_models(o.json);
+  if (chosen("rm")) return command::remove_model(o.text);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -144,20 +257,15 @@ int dispatch(CLI::App& app, Options& o, const command::BenchOptions& bench, cons
   return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  Options options;
-  command::BenchOptions bench_options;
-  CLI::App app("Runs RWKV language models.", "rwkv");
-  app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
-  app.set_help_flag("-h,--help", "this text");
+std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
+  Options& options = given.o;
   std::map<std::string, CLI::App*> sub;
   const auto add = [&](const char* name, const char* about) {
     return sub[name] = app.add_subcommand(name, about);
   };
   for (CLI::App* generating : {add("run", "complete a text"), add("chat", "chat in the terminal")}) {
     add_model(generating, options);
+    generating->add_option("MODEL", options.model, "the same as -m");
     add_prompt(generating, options);
     add_generation(generating, options);
     add_sampling(generating, options);
@@ -166,7 +274,23 @@ int main(int argc, char** argv) {
   }
   CLI::App* bench = add("bench", "speed, as a share of what the machine could do");
   add_loading(bench, options);
-  add_bench(bench, bench_options);
+  bench->add_option("--hf-repo", options.hf, "OWNER/REPO[:QUANT] on Hugging Face (-hf)");
+  add_bench(bench, given.bench);
+  CLI::App* perplexity = add("perplexity", "how well a model predicts a text, and beside another model");
+  add_model(perplexity, options);
+  add_perplexity(perplexity, given.perplexity);
+  CLI::App* quality = add("quality", "what each quantized form of a model costs: a report");
+  add_model(quality, options);
+  add_quality(quality, options, given.quality);
+  CLI::App* imatrix = add("imatrix", "importance matrix for quantizing, from a text");
+  add_model(imatrix, options);
+  add_imatrix(imatrix, given.imatrix);
+  CLI::App* convert = add("convert", "write a model in another format, without changing a value");
+  add_convert(convert, given.convert);
+  convert->add_option("--outtype,--type", given.convert.type, "f32, f16, bf16, auto (default) or a block type");
+  CLI::App* quantize = add("quantize", "write a smaller model");
+  add_convert(quantize, given.convert);
+  add_quantize(quantize, given.convert);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);
@@ -181,9 +305,28 @@ int main(int argc, char** argv) {
   add_prompt(logits, options);
   logits->add_option("--tokens", options.tokens, "ids: 1,2,3");
   logits->add_flag("--all", options.all, "after every token, [T, V]");
-  logits->add_option("--chunk", options.chunk, "feed in pieces of this many tokens");
+  logits->add_option("--chunk", options.chunk, "feed in pieces of this many tokens")
+      ->check(CLI::Range(1, INT32_MAX));
   logits->add_option("-o,--output", options.out, "file; \"-\": standard output");
+  add_pull(add("pull", "get a published model"), given.pull);
+  add("list", "the models that were pulled")->add_flag("--json", options.json, "as JSON");
+  add("rm", "remove a pulled model")->add_option("NAME", options.text)->required();
+  return sub;
+}
 
+}  // namespace
+
+int main(int argc, char** argv) {
+  Given given;
+  CLI::App app("Runs RWKV language models.", "rwkv");
+  app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());
+  app.set_help_flag("-h,--help", "this text");
+  const auto sub = add_subcommands(app, given);
+  // Where an option is given twice the last one counts, as in llama.cpp: wrappers append theirs.
+  for (const auto& [name, command] : sub)
+    for (CLI::Option* option : command->get_options())
+      if (option->get_expected_max() == 1 && option->get_items_expected_max() == 1 && !option->get_positional())
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) arguments.push_back(long_name(argv[i]));
   // A llama.cpp guide has no subcommand: complete.
@@ -200,7 +343,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return dispatch(app, options, bench_options, sub);
+    const int code = dispatch(app, given, sub);
+    command::check_output();
+    return code;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;

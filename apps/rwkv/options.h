@@ -14,18 +14,18 @@ struct SamplingOptions {  // what differs from the preset
   std::optional<float> presence_penalty, frequency_penalty, penalty_decay, repeat_penalty;
   std::optional<float> mirostat_tau, mirostat_eta, dry_multiplier, dry_base;
   std::optional<int32_t> top_k, mirostat, repeat_last_n, dry_allowed_length, dry_penalty_last_n;
-  std::optional<uint64_t> seed;
+  std::optional<int64_t> seed;            // below 0: another one each time
   std::string penalty_mode;               // "rwkv", "ai00", "openai"
   bool temperature_first = false;
   std::vector<std::string> logit_bias;    // "TOKEN_ID+1.5"
 };
 
 struct Options {
-  std::string model;
+  std::string model, hf;  // a path or a pulled model's name; OWNER/REPO[:QUANT]
   std::string device, isa, tokenizer;
   uint32_t n_thread = 0, activations = 0;
   float v5_norm_eps = 0;
-  bool quiet = false, verbose = false;
+  bool quiet = false, verbose = false, no_echo = false;
   bool exact = true;  // nothing on the CPU differs from it today
 
   std::string prompt, file, system_prompt;
@@ -35,6 +35,8 @@ struct Options {
   bool ignore_end = false;
   std::vector<std::string> reverse_prompts;
   std::string state_in, state_out, init_state;
+  size_t n_draft = 0;                    // guessed tokens a pass
+  std::string draft_model;
   SamplingOptions sampling;
 
   bool conversation = false, no_conversation = false;
@@ -49,6 +51,14 @@ struct Options {
   size_t chunk = 0;
 };
 
+struct ConvertOptions {
+  std::string in, out, type, format, tokenizer, imatrix;
+  uint32_t n_thread = 0;
+  std::string output_tensor_type, token_embedding_type;
+  std::vector<std::string> tensor_types, lora;
+  bool pure = false, allow_requantize = false, keep_split = false, dry_run = false, list = false;
+};
+
 struct BenchOptions {
   std::vector<std::string> models;
   std::string plot;  // SVG file
@@ -58,11 +68,45 @@ struct BenchOptions {
   bool profile = false, neighbour = false;
 };
 
+struct PerplexityOptions {
+  std::string file, resume, base, lambada;
+  size_t chunk_length = 0, n_chunk = 0;
+  bool compare = false, json = false;
+};
+
+struct ImatrixOptions {
+  std::string file, out, format = "gguf";
+  std::vector<std::string> inputs;
+  size_t chunk_length = 0, n_chunk = 0;
+};
+
+struct QualityOptions {
+  std::string file, folder = "quality";
+  std::vector<std::string> types, models;
+  size_t n_chunk = 8;
+};
+
+struct PullOptions {
+  std::string name, hf, from = "hf";
+  bool list = false, quiet = false;
+  int n_connection = 4, n_retry = 5;
+  double stall_s = 60;
+};
+
 int bench(const Options& options, const BenchOptions& bench);
+int convert(const ConvertOptions& options);
+int quantize(const ConvertOptions& options);
+int perplexity(const Options& options, const PerplexityOptions& perplexity);
+int imatrix(const Options& options, const ImatrixOptions& imatrix);
+int quality(const Options& options, const QualityOptions& quality);
+int lambada(const Options& options, const PerplexityOptions& perplexity);  // perplexity --lambada
 int run(const Options& options);
 int chat(const Options& options);
 int info(const Options& options);
 int tokenize(const Options& options);
 int logits(const Options& options);
+int pull(const PullOptions& options);
+int list_models(bool json);
+int remove_model(const std::string& name);
 
 }  // namespace command

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "shared.h"
 
@@ -10,7 +11,8 @@ namespace {
 
 // The text goes on until the model ends it, a stop string comes, -n is reached or Ctrl-C is pressed.
 void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Sampler& sampler,
-              const std::vector<float>& logits, Timings& timings) {
+              const std::vector<int32_t>& tokens, rwkv_api::Session* draft, const std::vector<float>& logits,
+              Timings& timings) {
   auto o = rwkv_api::options<rwkv_generation_options>();
   std::vector<const char*> stops;
   for (const std::string& stop : options.reverse_prompts) stops.push_back(stop.c_str());
@@ -18,6 +20,11 @@ void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Samp
   o.stops = stops.data();
   o.n_stop = stops.size();
   o.ignore_end = options.ignore_end;
+  constexpr size_t kUsualDraft = 8;  // about as many rows as one pass over the weights hides
+  o.n_draft = draft && options.n_draft == 0 ? kUsualDraft : options.n_draft;
+  o.context = tokens.data();
+  o.n_context = tokens.size();
+  o.draft = draft ? draft->get() : nullptr;
   const bool terminal = is_terminal(STDOUT_FILENO);
   rwkv_api::Generation generation(session, sampler, o, logits);
   const Stopwatch watch;
@@ -32,13 +39,32 @@ void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Samp
   }
   timings.decode_s = watch.seconds();
   timings.n_decode = generation.n_token();
+  timings.n_guessed = generation.guesses().guessed;
+  timings.n_accepted = generation.guesses().accepted;
   if (terminal) std::printf("\n");
 }
+
+// The smaller model of -md, which has read the prompt too.
+struct Draft {
+  Draft(const Options& options, const std::vector<int32_t>& tokens) {
+    if (options.draft_model.empty()) return;
+    if (!options.state_in.empty() || !options.init_state.empty())
+      throw Failure("--model-draft cannot follow --state-in or --init-state: the draft has not seen that text");
+    Options own = options;
+    own.model = options.draft_model;
+    model.emplace(open_model(own));
+    session.emplace(*model);
+    prefill(*session, tokens);
+  }
+  std::optional<rwkv_api::Model> model;
+  std::optional<rwkv_api::Session> session;
+};
 
 }  // namespace
 
 int run(const Options& options) {
   catch_interrupt();
+  if (!options.state_out.empty()) check_writable(options.state_out);
   const std::string prompt = read_prompt(options);
   Timings timings;
   const Stopwatch load;
@@ -51,15 +77,22 @@ int run(const Options& options) {
   rwkv_api::Sampler sampler(model, sampler_options(options.sampling, "pip", bias));
 
   std::vector<int32_t> tokens = model.tokenize(prompt, options.special);
+  const bool continues = !options.state_in.empty();
+  if (tokens.empty() && continues && options.n_predict != 0)
+    throw Failure("--state-in " + options.state_in + " and no prompt: a state does not hold the next token's odds; "
+                  "give the next words with -p");
   // Without a text the model starts a document: token 0 stands between documents in training.
-  if (tokens.empty()) tokens.push_back(0);
-  if (is_terminal(STDOUT_FILENO) && !options.quiet) print(prompt, true);
+  if (tokens.empty() && !continues) tokens.push_back(0);
+  if (is_terminal(STDOUT_FILENO) && !options.quiet && !options.no_echo) print(prompt, true);
   sampler.accept_prompt(tokens);
+  Draft draft(options, tokens);
   const Stopwatch reading;
+  const uint64_t n_before = session.n_token();
   const std::vector<float> logits = prefill(session, tokens);
   timings.prefill_s = reading.seconds();
-  timings.n_prefill = tokens.size();
-  if (options.n_predict != 0 && !interrupted) generate(options, session, sampler, logits, timings);
+  timings.n_prefill = session.n_token() - n_before;
+  if (options.n_predict != 0 && !interrupted)
+    generate(options, session, sampler, tokens, draft.session ? &*draft.session : nullptr, logits, timings);
   if (!options.state_out.empty()) session.snapshot().save(options.state_out);
   if (!options.quiet) timings.print();
   return interrupted ? 130 : 0;

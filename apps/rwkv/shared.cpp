@@ -3,12 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <cstring>
+#include <filesystem>
+#include <memory>
 #include <random>
 
 namespace command {
@@ -25,8 +26,23 @@ extern "C" void on_interrupt(int) {
 
 constexpr size_t kMaxPrompt = size_t{1} << 28;
 
-std::string read_all(std::istream& in) {
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+// What is left of a stream, up to kMaxPrompt and a byte more.
+std::string read_all(std::FILE* in, const std::string& name) {
+  std::string out;
+  char piece[65536];
+  while (out.size() <= kMaxPrompt) {
+    const size_t n = std::fread(piece, 1, sizeof piece, in);
+    out.append(piece, n);
+    if (n < sizeof piece) break;
+  }
+  if (std::ferror(in)) throw Failure(name + ": cannot be read: " + std::strerror(errno));
+  return out;
+}
+
+std::string read_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (!file) throw Failure(path + ": cannot be opened: " + std::strerror(errno));
+  return read_all(file.get(), path);
 }
 
 }  // namespace
@@ -53,7 +69,8 @@ void ProgressLine::clear() {
 }
 
 rwkv_api::Model open_model(const Options& options, const char* device) {
-  if (options.model.empty()) throw Failure("no model: name one with -m MODEL");
+  const std::string path = find_model(options);
+  if (path.empty()) throw Failure("no model: name one with -m MODEL");
   auto o = rwkv_api::options<rwkv_model_options>();
   o.device = device ? device : options.device.empty() ? nullptr : options.device.c_str();
   o.cpu_isa = options.isa.empty() ? nullptr : options.isa.c_str();
@@ -67,7 +84,7 @@ rwkv_api::Model open_model(const Options& options, const char* device) {
     return interrupted == 0;
   };
   o.progress_user = &line;
-  return rwkv_api::Model(options.model, &o);
+  return rwkv_api::Model(path, &o);
 }
 
 rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* default_preset,
@@ -97,7 +114,7 @@ rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* de
   set(to.dry_base, from.dry_base);
   set(to.dry_allowed_length, from.dry_allowed_length);
   set(to.dry_penalty_last_n, from.dry_penalty_last_n);
-  to.seed = from.seed ? *from.seed : std::random_device()();
+  to.seed = from.seed && *from.seed >= 0 ? static_cast<uint64_t>(*from.seed) : std::random_device()();
   if (from.temperature_first) to.temperature_first = true;
   if (from.penalty_mode == "ai00") to.penalty_mode = 1;
   else if (from.penalty_mode == "openai") to.penalty_mode = 2;
@@ -114,6 +131,20 @@ rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* de
   to.logit_bias = bias.data();
   to.n_logit_bias = bias.size();
   return to;
+}
+
+void check_writable(const std::string& path) {
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) throw Failure(path + ": is a folder, expected a file's name");
+  if (::access(folder.c_str(), W_OK) != 0) throw Failure(path + ": cannot be written: " + std::strerror(errno));
+}
+
+void check_output() {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
+  if (errno == EPIPE) std::exit(1);
+  throw Failure(std::string("standard output: cannot be written: ") + std::strerror(errno));
 }
 
 std::string process_escapes(const std::string& text) {
@@ -149,12 +180,10 @@ std::string read_prompt(const Options& options) {
   if (!options.prompt.empty() && !options.file.empty())
     throw Failure("-p and -f are both given: name one prompt");
   std::string text;
-  if (options.prompt == "-") {
-    text = read_all(std::cin);
+  if (options.prompt == "-" || options.file == "-") {
+    text = read_all(stdin, "standard input");
   } else if (!options.file.empty()) {
-    std::ifstream in(options.file, std::ios::binary);
-    if (!in) throw Failure(options.file + ": cannot be opened");
-    text = read_all(in);
+    text = read_file(options.file);
   } else {
     text = options.escape ? process_escapes(options.prompt) : options.prompt;
   }
@@ -185,7 +214,9 @@ void print(std::string_view text, bool to_terminal) {
   const std::string shown = to_terminal ? neutralise(text) : std::string(text);
   std::fwrite(shown.data(), 1, shown.size(), stdout);
   std::fflush(stdout);
-  if (std::ferror(stdout)) std::exit(1);  // the reader has gone
+  if (!std::ferror(stdout)) return;
+  if (errno == EPIPE) std::exit(1);  // the reader has gone and knows
+  throw Failure(std::string("standard output: cannot be written: ") + std::strerror(errno));
 }
 
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens) {
@@ -204,6 +235,9 @@ std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t
 
 void Timings::print() const {
   const auto rate = [](uint64_t n, double s) { return s > 0 ? static_cast<double>(n) / s : 0.0; };
+  if (n_guessed > 0)
+    std::fprintf(stderr, "guessed %llu tokens, %llu right (%.0f %%); ", static_cast<unsigned long long>(n_guessed),
+                 static_cast<unsigned long long>(n_accepted), 100 * rate(n_accepted, static_cast<double>(n_guessed)));
   std::fprintf(stderr, "load %.2f s; prefill %llu tokens, %.1f tok/s; decode %llu tokens, %.1f tok/s\n",
                load_s, static_cast<unsigned long long>(n_prefill), rate(n_prefill, prefill_s),
                static_cast<unsigned long long>(n_decode), rate(n_decode, decode_s));

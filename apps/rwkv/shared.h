@@ -5,15 +5,11 @@
 #include <string>
 #include <string_view>
 
+#include "failure.h"
 #include "options.h"
 #include "rwkv.hpp"
 
 namespace command {
-
-// A sentence for the user; main prints it after "rwkv: " and exits with 1.
-struct Failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 class Stopwatch {
  public:
@@ -43,12 +39,20 @@ class ProgressLine {
   int shown_ = -1;
 };
 
+// The path of -m or -hf: a file as it is, a pulled model by its name. -hf pulls what is missing.
+std::string find_model(const Options& options);
 rwkv_api::Model open_model(const Options& options, const char* device = nullptr);
 rwkv_sampler_options sampler_options(const SamplingOptions& options, const char* default_preset,
                                      std::vector<rwkv_logit_bias>& bias);
 
 // -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for.
 std::string read_prompt(const Options& options);
+// A file, or standard input for "-". Failure when no name is given.
+std::string read_text(const std::string& file);
+// Failure when nothing can be written there, before long work is done for it.
+void check_writable(const std::string& path);
+// Flushes standard output; Failure when something of it was lost.
+void check_output();
 std::string process_escapes(const std::string& text);
 
 // Control characters that could steer a terminal become visible symbols.
@@ -58,9 +62,13 @@ void print(std::string_view text, bool to_terminal);
 // Feeds with a progress line; the logits after the last token.
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens);
 
+// Tokens per second: a prompt of n tokens; n greedy steps of `batch` sequences together.
+double prefill_rate(const rwkv_api::Model& model, size_t n);
+double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch);
+
 struct Timings {
   double load_s = 0, prefill_s = 0, decode_s = 0;
-  uint64_t n_prefill = 0, n_decode = 0;
+  uint64_t n_prefill = 0, n_decode = 0, n_guessed = 0, n_accepted = 0;
   void print() const;  // on stderr
 };
 

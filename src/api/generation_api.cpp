@@ -197,6 +197,13 @@ rwkv_status rwkv_generation_open(rwkv_session* session, rwkv_sampler* sampler,
     const size_t n_stop_token = RWKV_FIELD(o, n_stop_token, size_t{0});
     require_list(tokens, n_stop_token, "stop_tokens");
     if (n_stop_token > 0) options.stop_tokens.assign(tokens, tokens + n_stop_token);
+    options.n_draft = RWKV_FIELD(o, n_draft, size_t{0});
+    if (options.n_draft > 16) throw Error(Code::kArgument, "n_draft {}, expected at most 16", options.n_draft);
+    const auto* context = RWKV_FIELD(o, context, nullptr);
+    const size_t n_context = RWKV_FIELD(o, n_context, size_t{0});
+    require_list(context, n_context, "context");
+    if (n_context > 0) options.context.assign(context, context + n_context);
+    if (rwkv_session* draft = RWKV_FIELD(o, draft, nullptr)) options.draft = draft->session.get();
     const size_t n_vocab = session->session->model()->plan().n_vocab;
     *generation = new rwkv_generation{
         std::make_unique<Generation>(*session->session, *sampler->sampler, std::move(options),
@@ -227,6 +234,10 @@ rwkv_status rwkv_generation_stop(rwkv_generation* g, const char** text, size_t* 
   });
 }
 uint64_t rwkv_generation_n_token(const rwkv_generation* g) { return g->generation->n_token(); }
+void rwkv_generation_guesses(const rwkv_generation* g, uint64_t* guessed, uint64_t* accepted) {
+  if (guessed) *guessed = g->generation->n_drafted();
+  if (accepted) *accepted = g->generation->n_accepted();
+}
 void rwkv_generation_close(rwkv_generation* g) { delete g; }
 
 rwkv_status rwkv_chat_open(const rwkv_model* model, const char* name, const char* think,

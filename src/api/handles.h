@@ -1,6 +1,8 @@
 // What stands behind the opaque handles of include/rwkv.h.
 #pragma once
 
+#include <exception>
+#include <functional>
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -42,6 +44,13 @@ namespace rwkv::api {
 // Runs f and turns what it throws into a status and the thread's error sentence.
 rwkv_status fail(rwkv_status status, std::string_view sentence) noexcept;
 rwkv_status fail_current() noexcept;  // inside a catch block
+
+// Thrown when a progress callback asks to stop; becomes RWKV_ERR_STOPPED.
+struct Stopped : std::exception {
+  const char* what() const noexcept override { return "stopped by the progress callback"; }
+};
+// Calls the callback, or nothing when there is none.
+std::function<void(float)> progress_of(rwkv_progress_fn progress, void* user);
 
 template <typename F>
 rwkv_status guard(F f) noexcept {

@@ -15,10 +15,6 @@ namespace {
 
 thread_local std::string last_error = "no error";
 
-struct Stopped : std::exception {
-  const char* what() const noexcept override { return "stopped by the progress callback"; }
-};
-
 rwkv_status status_of(Code code) {
   switch (code) {
     case Code::kArgument: return RWKV_ERR_ARGUMENT;
@@ -64,6 +60,13 @@ rwkv_status fail_current() noexcept {
   }
 }
 
+std::function<void(float)> progress_of(rwkv_progress_fn progress, void* user) {
+  if (!progress) return {};
+  return [progress, user](float fraction) {
+    if (!progress(fraction, user)) throw Stopped();
+  };
+}
+
 void require(const void* pointer, const char* name) {
   if (!pointer) throw Error(Code::kArgument, "{} is NULL", name);
 }
@@ -100,12 +103,7 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
       throw Error(Code::kArgument, "activations of {} bits, expected 8 or 16", options.activations);
     if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) options.v5_norm_eps = eps;
     if (const char* tokenizer = RWKV_FIELD(o, tokenizer_path, nullptr)) options.tokenizer_path = tokenizer;
-    const rwkv_progress_fn progress = RWKV_FIELD(o, progress, nullptr);
-    void* user = RWKV_FIELD(o, progress_user, nullptr);
-    if (progress)
-      options.progress = [progress, user](float fraction) {
-        if (!progress(fraction, user)) throw Stopped();
-      };
+    options.progress = progress_of(RWKV_FIELD(o, progress, nullptr), RWKV_FIELD(o, progress_user, nullptr));
     auto loaded = load_model(path, options);
     std::string json = describe_json(*loaded);
     *model = new rwkv_model{std::move(loaded), std::move(json)};

@@ -1,4 +1,5 @@
-// Writes a file whole or not at all: into a neighbour that takes its place when everything is on disk.
+// Writes a file whole or not at all: into a neighbour that takes its place when everything is on disk. A link is
+// followed; what is no file (a pipe, /dev/null) is written to as it is.
 #pragma once
 
 #include <span>
@@ -19,6 +20,24 @@ class AtomicFile {
  private:
   std::string path_, neighbour_;
   int fd_ = -1;
+  bool renames_ = true;
+};
+
+// The same for a folder of files: filled under another name beside it, then renamed.
+class AtomicFolder {
+ public:
+  // Error{kIo} when `path` exists (an empty folder may), or cannot be made.
+  explicit AtomicFolder(const std::string& path);
+  ~AtomicFolder();  // removes all unless committed
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+
+  const std::string& path() const { return neighbour_; }  // put the files here
+  void commit();
+
+ private:
+  std::string path_, neighbour_;
+  bool committed_ = false;
 };
 
 }  // namespace rwkv

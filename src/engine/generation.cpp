@@ -13,9 +13,15 @@ Generation::Generation(Session& session, Sampler& sampler, GenerationOptions opt
       sampler_(sampler),
       options_(std::move(options)),
       tokenizer_(session.model()->tokens()),
-      logits_(logits.begin(), logits.end()) {
+      logits_(logits.begin(), logits.end()),
+      ahead_(session.model()),
+      n_guess_(options_.n_draft) {
   if (logits.size() != session.model()->plan().n_vocab)
     throw Error(Code::kArgument, "{} logits, expected {}", logits.size(), session.model()->plan().n_vocab);
+  for (const Token token : options_.context) lookup_.add(token);
+  if (options_.draft && options_.draft->model()->plan().n_vocab != logits.size())
+    throw Error(Code::kArgument, "the draft model has {} tokens, the model {}",
+                options_.draft->model()->plan().n_vocab, logits.size());
   std::erase(options_.stops, std::string());
   const auto n_token = std::min(tokenizer_.n_token(), logits.size());
   for (size_t id = 0; id < n_token && options_.ignore_end; ++id)
@@ -34,9 +40,75 @@ void Generation::feed_sampled() {
     mark_next_ = false;
     since_mark_.clear();
   }
-  feed({&token_, 1});
+  feed_token();
   if (marked_) since_mark_.push_back(token_);
   sampled_ = false;
+}
+
+// As feed(token_), with guesses at what follows, or without any work where token_ itself was guessed.
+void Generation::feed_token() {
+  if (!guessed_.empty() && guessed_.front() == token_ && session_.take(ahead_)) {
+    ++n_accepted_;
+    guessed_.erase(guessed_.begin());
+    if (guessed_.empty()) n_guess_ = std::min(2 * n_guess_, options_.n_draft);
+    ++ahead_row_;
+  } else {
+    if (!guessed_.empty()) n_guess_ = std::max<size_t>(1, n_guess_ - guessed_.size());
+    guessed_ = guess();
+    std::vector<Token> tokens = guessed_;
+    tokens.insert(tokens.begin(), token_);
+    ahead_logits_.resize(tokens.size() * logits_.size());
+    session_.feed_ahead(tokens, ahead_logits_, ahead_);
+    n_drafted_ += guessed_.size();
+    ahead_row_ = 0;
+  }
+  std::copy_n(ahead_logits_.begin() + static_cast<ptrdiff_t>(ahead_row_ * logits_.size()), logits_.size(),
+              logits_.begin());
+  if (options_.n_draft == 0) return;
+  lookup_.add(token_);
+  draft_fed_.push_back(token_);
+}
+
+std::vector<Token> Generation::guess() {
+  if (options_.n_draft == 0) return {};
+  return options_.draft ? guess_with_draft(n_guess_) : lookup_.guess(token_, n_guess_);
+}
+
+// The draft model's likeliest tokens after token_. It first follows what was really said since it guessed last.
+std::vector<Token> Generation::guess_with_draft(size_t n) {
+  Session& draft = *options_.draft;
+  if (!draft_start_) {
+    draft_start_ = draft.fork();
+  } else {
+    draft.copy_from(*draft_start_);
+  }
+  if (!draft_fed_.empty()) draft.feed(draft_fed_, {});
+  draft_fed_.clear();
+  draft_start_->copy_from(draft);
+  std::vector<float> logits(logits_.size());
+  std::vector<Token> out;
+  for (Token token = token_; out.size() < n;) {
+    draft.feed({&token, 1}, logits);
+    token = static_cast<Token>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    out.push_back(token);
+  }
+  return out;
+}
+
+std::vector<Token> Lookup::guess(Token next, size_t n) const {
+  constexpr size_t kLongest = 4, kShortest = 2, kFarthest = 65536;
+  const size_t size = text_.size(), first = size > kFarthest ? size - kFarthest : 0;
+  const auto at = [&](size_t i) { return i == size ? next : text_[i]; };
+  for (size_t length = std::min(kLongest, size); length >= kShortest; --length)
+    for (size_t end = size; end-- > first + length - 1;) {  // the last token of an earlier place
+      size_t same = 0;
+      while (same < length && text_[end - same] == at(size - same)) ++same;
+      if (same < length) continue;
+      const size_t from = end + 1, to = std::min(size, from + n);
+      if (from == to) return {next};  // a run of one token
+      return {text_.begin() + static_cast<ptrdiff_t>(from), text_.begin() + static_cast<ptrdiff_t>(to)};
+    }
+  return {};
 }
 
 void Generation::emit(size_t n_byte, std::string& text) {
@@ -88,6 +160,7 @@ void Generation::rewind(std::string kept) {
   }
   const std::vector<Token> rest = tokenizer_.encode(kept, Special::kAsText);
   tokens.insert(tokens.end(), rest.begin(), rest.end());
+  guessed_.clear();
   if (marked_) session_.copy_from(*mark_);
   feed(tokens);
 }

@@ -16,6 +16,22 @@ struct GenerationOptions {
   std::vector<std::string> stops = {};
   std::vector<Token> stop_tokens = {};
   bool ignore_end = false;
+  // Guessing ahead: up to n_draft tokens are computed in one pass with the one that was sampled, and kept as far as
+  // sampling then chooses the same. The text is the same bit for bit; only the time differs. 0: off.
+  size_t n_draft = 0;
+  std::vector<Token> context = {};  // the text so far: guesses are what followed the last tokens there
+  Session* draft = nullptr;         // or guess with this smaller model, which has been fed the same text
+};
+
+// Guesses from what followed the same tokens before: the longest of the last 4 to 2 tokens that stands earlier in
+// the text, its last place.
+class Lookup {
+ public:
+  void add(Token token) { text_.push_back(token); }
+  std::vector<Token> guess(Token next, size_t n) const;
+
+ private:
+  std::vector<Token> text_;
 };
 
 enum class Finish { kNot, kStop, kEnd, kLength };
@@ -29,8 +45,14 @@ class Generation {
   Finish next(std::string& text);    // one token; `text` becomes what is certain now
   void stop(std::string& text);      // ends it early; `text` becomes what was held back
   uint64_t n_token() const { return n_token_; }
+  uint64_t n_drafted() const { return n_drafted_; }    // tokens guessed
+  uint64_t n_accepted() const { return n_accepted_; }  // of them, those that sampling chose
 
  private:
+  void feed_token();
+  std::vector<Token> guess();
+  std::vector<Token> guess_with_draft(size_t n);
+
   void feed_sampled();
   void append(std::string_view bytes, std::string& text);
   Finish finish_at_stop(size_t position, std::string& text);
@@ -43,6 +65,15 @@ class Generation {
   GenerationOptions options_;
   const Tokenizer& tokenizer_;
   std::vector<float> logits_;
+  Lookup lookup_;
+  Session::Ahead ahead_;
+  std::vector<Token> guessed_;       // what ahead_ holds, from the next token on
+  std::vector<float> ahead_logits_;  // [1 + guessed, n_vocab] of the last pass
+  size_t ahead_row_ = 0;
+  size_t n_guess_ = 0;               // as many as the next pass guesses: fewer after misses, more after hits
+  std::unique_ptr<Session> draft_start_;  // the draft's state before it guessed
+  std::vector<Token> draft_fed_;          // sampled since then
+  uint64_t n_drafted_ = 0, n_accepted_ = 0;
   std::vector<Token> ends_;   // banned: the control tokens, with ignore_end
   uint64_t n_token_ = 0;
   bool finished_ = false;

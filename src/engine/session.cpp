@@ -49,6 +49,36 @@ void Session::feed(std::span<const Token> tokens, std::span<float> logits, Logit
   }
 }
 
+void Session::feed_ahead(std::span<const Token> tokens, std::span<float> logits, Ahead& ahead) {
+  const Use use(*this);
+  if (tokens.empty()) throw Error(Code::kArgument, "0 tokens to feed, expected 1 or more");
+  while (ahead.slots_.size() + 1 < tokens.size()) ahead.slots_.push_back(model_->runner().new_slot());
+  const std::span<const Slot> after = std::span(ahead.slots_).first(tokens.size() - 1);
+  const Segment segment{slot_, tokens.size(), after};
+  std::vector<uint32_t> rows(tokens.size());
+  std::iota(rows.begin(), rows.end(), 0u);
+  const Step step{tokens, {&segment, 1}, rows};
+  check_step(model_->plan(), step);
+  model_->runner().run(step, logits);
+  ++n_token_;
+  ahead.next_ = 0;
+  ahead.end_ = tokens.size() - 1;
+  // The session's slot holds the last state, the first of `after` the one after tokens[0].
+  if (ahead.end_ > 0) {
+    std::rotate(ahead.slots_.begin(), ahead.slots_.begin() + 1,
+                ahead.slots_.begin() + static_cast<ptrdiff_t>(ahead.end_));
+    std::swap(slot_, ahead.slots_[ahead.end_ - 1]);
+  }
+}
+
+bool Session::take(Ahead& ahead) {
+  const Use use(*this);
+  if (ahead.next_ == ahead.end_) return false;
+  std::swap(slot_, ahead.slots_[ahead.next_++]);
+  ++n_token_;
+  return true;
+}
+
 void Session::reset() {
   const Use use(*this);
   model_->runner().reset_slot(slot_);

@@ -30,6 +30,12 @@ class Session {
   // logits: empty, [n_vocab] (after the last token), or with kAll [tokens.size(), n_vocab].
   enum class Logits { kLast, kAll };
   void feed(std::span<const Token> tokens, std::span<float> logits, Logits which = Logits::kLast);
+  // Feeds tokens[0] and, in the same pass over the weights, tokens that may follow: the session then stands after
+  // tokens[0], and `ahead` after each prefix of the others. logits [tokens.size(), n_vocab].
+  class Ahead;
+  void feed_ahead(std::span<const Token> tokens, std::span<float> logits, Ahead& ahead);
+  // One token on: to where `ahead` has been, without computing anything. false: it goes no further.
+  bool take(Ahead& ahead);
   void reset();
   std::unique_ptr<Session> fork() const;
   void copy_from(const Session& other);  // of the same model
@@ -53,6 +59,23 @@ class Session {
   Slot slot_;
   uint64_t n_token_ = 0;
   mutable std::atomic<bool> busy_{false};
+};
+
+// States that a session may go on to.
+class Session::Ahead {
+ public:
+  explicit Ahead(std::shared_ptr<LoadedModel> model) : model_(std::move(model)) {}
+  ~Ahead() {
+    for (const Slot slot : slots_) model_->runner().free_slot(slot);
+  }
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+
+ private:
+  friend class Session;
+  std::shared_ptr<LoadedModel> model_;
+  std::vector<Slot> slots_;         // kept for the next time
+  size_t next_ = 0, end_ = 0;       // slots_[next_, end_): states not taken yet
 };
 
 // One step over several sessions of one model: counts[i] tokens of session i, one after another.

@@ -28,21 +28,8 @@ std::string type_name(uint32_t id) {
     case 5: return "Q4_3 (retired)";
     case 9: return "Q8_1";
     case 15: return "Q8_K";
-    case 16: return "IQ2_XXS";
-    case 17: return "IQ2_XS";
-    case 18: return "IQ3_XXS";
-    case 19: return "IQ1_S";
-    case 21: return "IQ3_S";
-    case 22: return "IQ2_S";
-    case 29: return "IQ1_M";
     case 31: case 32: case 33: return "Q4_0_4_4 or a relative (retired)";
-    case 34: return "TQ1_0";
-    case 35: return "TQ2_0";
     case 36: case 37: case 38: return "IQ4_NL_4_4 or a relative (retired)";
-    case 39: return "MXFP4";
-    case 40: return "NVFP4";
-    case 41: return "Q1_0";
-    case 42: return "Q2_0";
     default: return "unknown";
   }
 }

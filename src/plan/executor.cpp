@@ -11,6 +11,10 @@ Bounds Executor::measure_bounds() {
   throw Error(Code::kUnsupported, "device {} has no bounds to measure", device());
 }
 
+void Executor::set_collecting(bool) {
+  throw Error(Code::kUnsupported, "device {} does not collect the inputs of matrices", device());
+}
+
 void check_step(const Plan& plan, const Step& step) {
   size_t rows = 0;
   std::vector<Slot> slots;
@@ -18,6 +22,10 @@ void check_step(const Plan& plan, const Step& step) {
     if (segment.n_row == 0) throw Error(Code::kArgument, "a segment of 0 tokens, expected 1 or more");
     rows += segment.n_row;
     slots.push_back(segment.slot);
+    if (!segment.after.empty() && segment.after.size() != segment.n_row - 1)
+      throw Error(Code::kArgument, "{} slots for the states inside a segment of {} tokens", segment.after.size(),
+                  segment.n_row);
+    slots.insert(slots.end(), segment.after.begin(), segment.after.end());
   }
   if (rows == 0 || rows != step.tokens.size())
     throw Error(Code::kArgument, "{} tokens in segments of {} together", step.tokens.size(), rows);

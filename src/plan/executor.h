@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plan/input_sums.h"
 #include "plan/plan.h"
 
 namespace rwkv {
@@ -17,6 +18,8 @@ using Slot = uint32_t;
 struct Segment {
   Slot slot;      // where the sequence's state is; advanced by n_row tokens
   size_t n_row;   // >= 1; rows follow each other in the order of the segments
+  // Slots that get the state after each row but the last, [n_row - 1]; empty: not wanted.
+  std::span<const Slot> after = {};
 };
 
 // What runs at once: one decode token, a prompt chunk, or many conversations. A row's result depends only
@@ -71,6 +74,10 @@ class Executor {
   // an op. Empty where a backend does not measure.
   virtual void set_profiling(bool) {}
   virtual std::vector<OpProfile> profile() const { return {}; }
+
+  // Sums the squared inputs of every matrix from now on (forgetting what was), or not; and what there is.
+  virtual void set_collecting(bool on);  // Error{kUnsupported} where a backend cannot
+  virtual std::vector<InputSums> collected() const { return {}; }
 };
 
 // Error{kArgument} names the first token out of range, empty segment, slot used twice ...

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,5 +31,8 @@ struct BpeParts {
 // Error{kFormat} naming `source`: a byte without a token, a merge of or into something that is no
 // token, an empty or over-long name, too many tokens.
 std::unique_ptr<Tokenizer> make_bpe_tokenizer(const BpeParts& parts, const std::string& source);
+
+// The parts of a Hugging Face tokenizer.json; errors as parse_tokenizer_json.
+BpeParts read_tokenizer_json(std::string_view json, const std::string& source);
 
 }  // namespace rwkv

@@ -1,4 +1,4 @@
-// Id = byte value. Bytes without an id become '?', or id 0 where even that one is missing.
+// Id = byte value; a text with a byte that has no id is refused.
 #include <array>
 
 #include "base/error.h"
@@ -17,12 +17,14 @@ class ByteTokenizer final : public Tokenizer {
   size_t n_token() const override { return n_token_; }
 
   std::vector<Token> encode(std::string_view text, Special) const override {
-    const Token other = n_token_ > '?' ? '?' : 0;
     std::vector<Token> out;
     out.reserve(text.size());
     for (char c : text) {
       const auto byte = static_cast<unsigned char>(c);
-      out.push_back(byte < n_token_ ? byte : other);
+      if (byte >= n_token_)
+        throw Error(Code::kArgument, "byte {} at place {} of the text: the model's vocabulary is the bytes 0 to {}",
+                    static_cast<unsigned>(byte), out.size(), n_token_ - 1);
+      out.push_back(byte);
     }
     return out;
   }

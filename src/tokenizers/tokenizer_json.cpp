@@ -214,8 +214,12 @@ class TokenizerJson {
 
 }  // namespace
 
+BpeParts read_tokenizer_json(std::string_view json, const std::string& source) {
+  return TokenizerJson(json, source).read();
+}
+
 std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, const std::string& source) {
-  return make_bpe_tokenizer(TokenizerJson(json, source).read(), source);
+  return make_bpe_tokenizer(read_tokenizer_json(json, source), source);
 }
 
 }  // namespace rwkv

@@ -168,7 +168,9 @@ INSTANTIATE_TEST_SUITE_P(versions, Exactness, testing::ValuesIn(std::vector<std:
 TEST(exactness, holds_for_every_block_type) {
   for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,
                            DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL,
-                           DType::kIQ4_XS}) {
+                           DType::kIQ4_XS, DType::kIQ1_S, DType::kIQ1_M, DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S,
+                           DType::kIQ3_XXS, DType::kIQ3_S, DType::kTQ1_0, DType::kTQ2_0, DType::kQ1_0, DType::kQ2_0,
+                           DType::kMXFP4, DType::kNVFP4}) {
     RandomModel spec;
     spec.n_embd = 256;
     spec.n_ffn = 512;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "backends/cpu/cpu.h"
+#include "backends/reference/reference.h"
 #include "base/error.h"
 #include "support/golden.h"
 #include "support/random_model.h"
@@ -12,8 +13,10 @@
 namespace rwkv::test {
 namespace {
 
-std::shared_ptr<LoadedModel> byte_model() {
+std::shared_ptr<LoadedModel> byte_model(const std::string& version = "v7", uint64_t seed = 1) {
   RandomModel spec;
+  spec.version = version;
+  spec.seed = seed;
   spec.n_vocab = 256;
   auto loaded = std::make_shared<LoadedModel>();
   loaded->path = "random";
@@ -117,6 +120,79 @@ TEST(generation, ends_at_stop_tokens) {
 TEST(generation, keeps_characters_whole_and_replaces_invalid_bytes) {
   EXPECT_EQ(generate("\xc3\xa9\xff!", {.max_token = 4}).text, "\u00e9\ufffd!");
   EXPECT_EQ(generate("a\xe2\x82", {.max_token = 3}).text, "a\ufffd");
+}
+
+// Speculation must not show: the same text and state as without, for every version, sampler and kind of guess.
+class Speculation : public testing::TestWithParam<std::string> {};
+
+TEST_P(Speculation, changes_no_bit) {
+  const auto model = byte_model(GetParam()), small = byte_model("v7", 5);
+  SamplerParams params;
+  params.temperature = 0.7f;
+  params.top_k = 3;
+  params.presence_penalty = 0.3f;
+  for (const bool greedy : {true, false}) {
+    params.temperature = greedy ? 0.0f : 0.7f;
+    std::string texts[4];
+    std::vector<float> states[4];
+    for (size_t kind = 0; kind < 4; ++kind) {  // 0: none; 1, 2: by repetition; 3: by a model
+      Session session(model), draft(kind == 3 && !greedy ? model : small);
+      const auto prompt = model->tokens().encode("to be or not to be or not to be or", Special::kAsText);
+      std::vector<float> logits(256);
+      session.feed(prompt, logits);
+      draft.feed(prompt, {});
+      const auto sampler = Sampler::make(params, 256);
+      GenerationOptions options;
+      options.max_token = 60;
+      options.ignore_end = true;
+      options.n_draft = kind == 0 ? 0 : kind == 1 ? 1 : 7;
+      options.context = prompt;
+      if (kind == 3) options.draft = &draft;
+      Generation generation(session, *sampler, options, logits);
+      std::string piece;
+      for (Finish finish = Finish::kNot; finish == Finish::kNot; texts[kind] += piece) finish = generation.next(piece);
+      states[kind] = session.snapshot().state;
+      EXPECT_EQ(session.n_token(), prompt.size() + 60);
+      if (kind == 3 && !greedy) {
+        EXPECT_GT(generation.n_accepted(), 0u) << "the model itself as draft must often be right";
+      }
+      EXPECT_LE(generation.n_accepted(), generation.n_drafted());
+      EXPECT_EQ(texts[kind], texts[0]) << "guesses of kind " << kind;
+      EXPECT_TRUE(same_bits(states[kind], states[0])) << "guesses of kind " << kind;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(versions, Speculation, testing::Values("v4", "v5.2", "v6", "v7", "v7a", "rwkv6qwen2"),
+                         [](const auto& p) {
+                           std::string name = p.param;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
+
+TEST(lookup, guesses_what_followed_the_longest_repetition) {
+  Lookup lookup;
+  for (const Token token : {1, 2, 3, 4, 9, 2, 3, 5, 1, 2}) lookup.add(token);
+  EXPECT_EQ(lookup.guess(3, 2), (std::vector<Token>{4, 9})) << "1 2 3 is longer than 2 3";
+  EXPECT_EQ(lookup.guess(7, 2), std::vector<Token>());
+  EXPECT_EQ(Lookup().guess(1, 3), std::vector<Token>());
+}
+
+TEST(session, goes_ahead_and_back_on_the_reference_backend_too) {
+  const auto model = byte_model();
+  model->executor = make_reference_executor(model->model.plan);
+  Session plain(model), ahead_session(model);
+  std::vector<float> want(256), all(3 * 256);
+  plain.feed(std::vector<Token>{7, 8}, want);
+  {
+    Session::Ahead ahead(model);
+    ahead_session.feed_ahead(std::vector<Token>{7, 8, 9}, all, ahead);
+    EXPECT_TRUE(ahead_session.take(ahead));
+    EXPECT_TRUE(same_bits(std::span(all).subspan(256, 256), want));
+    EXPECT_TRUE(same_bits(ahead_session.snapshot().state, plain.snapshot().state));
+    EXPECT_TRUE(ahead_session.take(ahead));
+    EXPECT_FALSE(ahead_session.take(ahead));
+  }
 }
 
 TEST(session, refuses_bad_tokens_and_stays_as_it_was) {

@@ -127,7 +127,7 @@ constexpr Gguf kGguf[] = {
     {"arwkv7-small.f16.gguf", "arwkv7-small.f16"},     {"arwkv7-gate.bf16.gguf", "arwkv7-gate.bf16"},
     {"rwkv7-wide.Q8_0.gguf", "rwkv7-wide.Q8_0", 3.1e-3},       {"rwkv7-wide.Q4_K_M.gguf", "rwkv7-wide.Q4_K_M", 4.6e-2},
     {"rwkv7-wide.mixA.gguf", "rwkv7-wide.mixA", 3.3e-2},       {"rwkv6-wide.mixA.gguf", "rwkv6-wide.mixA", 2.3e-2},
-    {"rwkv7-wide.mixK.gguf", "rwkv7-wide.mixK", 4.7e-2},
+    {"rwkv7-wide.mixK.gguf", "rwkv7-wide.mixK", 4.7e-2},       {"rwkv7-wide.mixIQ.gguf", "rwkv7-wide.mixIQ", 4.7e-2},
 };
 class GgufModel : public testing::TestWithParam<Gguf> {};
 

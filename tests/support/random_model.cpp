@@ -75,6 +75,27 @@ class Maker {
         case DType::kQ5_K: set(b, 0, size / 500), set(b, 2, size / 40); break;
         case DType::kQ6_K: set(b, 208, size / 1500); break;
         case DType::kIQ4_XS: set(b, 0, size / 1200); break;
+        case DType::kIQ1_S: set(b, 0, size / 6); break;
+        case DType::kIQ2_XXS: case DType::kIQ2_XS: case DType::kIQ2_S: set(b, 0, size / 60); break;
+        case DType::kIQ3_XXS: case DType::kIQ3_S: set(b, 0, size / 140); break;
+        case DType::kTQ1_0: set(b, 52, size); break;
+        case DType::kTQ2_0: set(b, 64, size); break;
+        case DType::kQ1_0: case DType::kQ2_0: set(b, 0, size); break;
+        case DType::kIQ1_M: {  // a nibble of the half tops each of four words
+          const uint16_t half = f32_to_f16(size / 6);
+          for (size_t i = 0; i < 4; ++i) {
+            std::byte& top = bytes[b * type.block_bytes + 49 + 2 * i];
+            top = (top & std::byte{15}) | static_cast<std::byte>((half >> 4 * i & 15) << 4);
+          }
+          break;
+        }
+        case DType::kMXFP4: bytes[b * type.block_bytes] = static_cast<std::byte>(128 + std::ilogb(size / 5)); break;
+        case DType::kNVFP4:
+          for (size_t i = 0; i < 4; ++i) {  // 2^-7 .. 2^-6
+            std::byte& scale = bytes[b * type.block_bytes + i];
+            scale = (scale & std::byte{7}) | std::byte{8};
+          }
+          break;
         default: break;
       }
     add(name, {rows, cols}, spec_.type, std::move(bytes));

@@ -217,7 +217,10 @@ void CpuExecutor::run(const Step& step, std::span<float> logits) {
     for (size_t t = begin; t < end;) {
       const Segment& s = step.segments[segment];
       const size_t n_row = std::min(end - t, s.n_row - used);
-      parts_.push_back({t - begin, n_row, state(s.slot)});
+      parts_.push_back({t - begin, n_row, state(s.slot), {}});
+      if (!s.after.empty())
+        for (size_t i = used; i < used + n_row; ++i)
+          parts_.back().after.push_back(i < s.after.size() ? state(s.after[i]) : nullptr);
       t += n_row;
       used += n_row;
       if (used == s.n_row) {
@@ -354,6 +357,16 @@ std::vector<OpProfile> CpuExecutor::profile() const {
     found->bytes += bytes * static_cast<double>(calls_[i]);
   }
   return out;
+}
+
+void CpuExecutor::set_collecting(bool on) {
+  const std::lock_guard lock(mutex_);
+  collecting_ = on;
+  if (on) collector_.clear();
+}
+std::vector<InputSums> CpuExecutor::collected() const {
+  const std::lock_guard lock(mutex_);
+  return collector_.collected(*plan_);
 }
 
 }  // namespace cpu

@@ -36,11 +36,14 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   Bounds measure_bounds() override;
   void set_profiling(bool on) override;
   std::vector<OpProfile> profile() const override;
+  void set_collecting(bool on) override;
+  std::vector<InputSums> collected() const override;
 
  private:
   struct Part {  // a piece of a segment that fits into kMaxRows
     size_t first, n_row;
     float* state;
+    std::vector<float*> after;  // empty, or for each row where its state is copied; null: nowhere
   };
   // Ops [first, last): all but the last work row by row and are done when the stage is prepared; the last is cut
   // into chunks. With many rows every op has stages of its own, one a phase.
@@ -93,6 +96,9 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void rows_of(const Wkv&, Phase, size_t) {}
   void find_previous(const PackedShiftMix& op);
   void carry(const PackedShiftMix& op);
+  // A piece of the op, row by row where states in between are wanted.
+  template <typename Wkv>
+  void run_rows_of_piece(const Wkv& op, const Part& part, size_t piece);
   void run_piece(const PackedWkv4& op, const Part& part, size_t piece);
   void run_piece(const PackedWkv6& op, const Part& part, size_t piece);
   void run_piece(const PackedWkv7& op, const Part& part, size_t piece);
@@ -135,6 +141,9 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   std::vector<double> seconds_;  // of each op
   std::vector<uint64_t> calls_;
   std::chrono::steady_clock::time_point lap_;
+
+  bool collecting_ = false;
+  InputCollector collector_;
 
   // The walk under way.
   const Stages* stages_ = nullptr;

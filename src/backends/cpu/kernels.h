@@ -17,6 +17,7 @@ enum class Pack : uint8_t {
   kBF16,  // [k / 2][16][2] bf16: pairs of neighbouring k; k padded to even with 0
   // Blocks, in units of 32 or 256 k: kernels/quant_formats.inl.h has the layouts.
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kIQ4_XS,
+  kInt8,  // every other block type, as plain integers
 };
 
 // y[row][16 * i] = sum over k of panel (first + i * step) * x[row]: one chain of fused multiply-adds in rising k.

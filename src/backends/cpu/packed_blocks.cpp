@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "tensor/blocks/blocks.h"
+#include "tensor/blocks/quants.h"
 
 namespace rwkv::cpu {
 namespace {
@@ -136,6 +137,31 @@ void pack_iq4_xs(const Byte* const* rows, Byte* out) noexcept {
   });
 }
 
+// Types that are scale times integer, as integers (Int8Panel).
+constexpr size_t kInt8Bytes = 640;  // of 32 k
+
+template <blocks::Unpack kUnpack, size_t kValues>
+void pack_int8(const Byte* const* rows, Byte* out) noexcept {
+  blocks::Quants quants;
+  each_lane(rows, [&](size_t lane, const Byte* in) {
+    kUnpack(in, quants);
+    for (size_t b = 0; b < kValues / 32; ++b) {
+      Byte* unit = out + kInt8Bytes * b;
+      for (size_t half = 0; half < 2; ++half)
+        std::memcpy(unit + 64 * half + 4 * lane, &quants.scale[2 * b + half], 4);
+      for (size_t j = 0; j < 8; ++j) {
+        uint32_t four;
+        std::memcpy(&four, quants.q + 32 * b + 4 * j, 4);
+        put(unit + 128 + 64 * j, lane, four ^ bytes4(0x80));
+      }
+    }
+  });
+}
+template <blocks::Unpack kUnpack, size_t kValues>
+constexpr BlockPacker as_int8(DType dtype) {
+  return {dtype, Pack::kInt8, kValues, kValues / 32 * kInt8Bytes, false, pack_int8<kUnpack, kValues>};
+}
+
 constexpr BlockPacker kPackers[] = {
     {DType::kQ4_0, Pack::kQ4_0, 32, 288, false, pack_nibbles<2, false>},
     {DType::kQ4_1, Pack::kQ4_1, 32, 320, false, pack_nibbles<4, false>},
@@ -149,6 +175,19 @@ constexpr BlockPacker kPackers[] = {
     {DType::kQ6_K, Pack::kQ6_K, 256, 3360, false, pack_q6_k},
     {DType::kIQ4_NL, Pack::kIQ4_NL, 32, 288, false, pack_nibbles<2, false>},
     {DType::kIQ4_XS, Pack::kIQ4_XS, 256, 2208, false, pack_iq4_xs},
+    as_int8<blocks::unpack_iq1_s, 256>(DType::kIQ1_S),
+    as_int8<blocks::unpack_iq1_m, 256>(DType::kIQ1_M),
+    as_int8<blocks::unpack_iq2_xxs, 256>(DType::kIQ2_XXS),
+    as_int8<blocks::unpack_iq2_xs, 256>(DType::kIQ2_XS),
+    as_int8<blocks::unpack_iq2_s, 256>(DType::kIQ2_S),
+    as_int8<blocks::unpack_iq3_xxs, 256>(DType::kIQ3_XXS),
+    as_int8<blocks::unpack_iq3_s, 256>(DType::kIQ3_S),
+    as_int8<blocks::unpack_tq1_0, 256>(DType::kTQ1_0),
+    as_int8<blocks::unpack_tq2_0, 256>(DType::kTQ2_0),
+    as_int8<blocks::unpack_q1_0, 128>(DType::kQ1_0),
+    as_int8<blocks::unpack_q2_0, 64>(DType::kQ2_0),
+    as_int8<blocks::unpack_mxfp4, 32>(DType::kMXFP4),
+    as_int8<blocks::unpack_nvfp4, 64>(DType::kNVFP4),
 };
 
 }  // namespace

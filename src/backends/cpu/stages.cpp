@@ -23,6 +23,22 @@ size_t pieces_of(const PackedWkv& op, const Plan&) {
   return (op.op->n_head + heads - 1) / heads;
 }
 
+// Where the state lies that a piece of a wkv op reads and writes: {first float, floats}.
+using StateRanges = std::vector<std::pair<size_t, size_t>>;
+StateRanges state_of_piece(const PackedWkv4& op, const Plan& plan, size_t piece) {
+  const size_t width = plan.value_width[op.op->out], first = piece * kChannels;
+  StateRanges out;
+  for (const StateId id : {op.op->aa, op.op->bb, op.op->pp})
+    out.emplace_back(plan.state.arrays[id].offset + first, std::min(kChannels, width - first));
+  return out;
+}
+template <typename PackedWkv>
+StateRanges state_of_piece(const PackedWkv& op, const Plan& plan, size_t piece) {
+  const auto& o = *op.op;
+  const size_t heads = heads_a_piece(o.n_head), first = piece * heads, size = o.head_size * o.head_size;
+  return {{plan.state.arrays[o.state].offset + first * size, std::min(heads, o.n_head - first) * size}};
+}
+
 }  // namespace
 
 ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) {
@@ -43,6 +59,9 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
   for (size_t i = s.first; i < s.last; ++i) {
     const PackedOp& op = ops_[i];
     if (const auto* linear = std::get_if<PackedLinear>(&op)) {
+      if (collecting_)
+        for (const PackedLinear::Part& p : linear->parts)
+          collector_.add(*p.part, row(p.part->in, 0) + p.part->in_offset, stride_[p.part->in], rows_);
       const bool few = rows_ < kManyRows;
       if (few) {
         job_ = stage_inputs(*linear, serial);
@@ -81,7 +100,7 @@ void CpuExecutor::compute(size_t stage, const void* context, size_t chunk, size_
           compute_chunk(*job_, chunk, scratch_[thread].as<float>());
         } else if constexpr (kIsWkv<decltype(o)>) {
           const size_t pieces = pieces_of(o, *plan_);
-          run_piece(o, parts_[chunk / pieces], chunk % pieces);
+          run_rows_of_piece(o, parts_[chunk / pieces], chunk % pieces);
         }
       },
       op);
@@ -144,8 +163,12 @@ void CpuExecutor::find_previous(const PackedShiftMix& op) {
 // The last row of each sequence becomes its state.
 void CpuExecutor::carry(const PackedShiftMix& op) {
   const size_t offset = plan_->state.arrays[op.op->shift].offset;
-  for (const Part& part : parts_)
-    std::copy_n(hidden(part.first + part.n_row - 1), plan_->value_width[op.op->x], part.state + offset);
+  const size_t n = plan_->value_width[op.op->x];
+  for (const Part& part : parts_) {
+    std::copy_n(hidden(part.first + part.n_row - 1), n, part.state + offset);
+    for (size_t i = 0; i < part.after.size(); ++i)
+      if (part.after[i]) std::copy_n(hidden(part.first + i), n, part.after[i] + offset);
+  }
 }
 
 void CpuExecutor::rows_of(const PackedDeepEmbed& op, Phase, size_t t) {
@@ -164,6 +187,17 @@ void CpuExecutor::rows_of(const PackedScale& op, Phase, size_t t) {
 }
 
 void CpuExecutor::rows_of(const PackedLinear&, Phase, size_t t) { quantize_row(*job_, t); }
+
+template <typename Wkv>
+void CpuExecutor::run_rows_of_piece(const Wkv& op, const Part& part, size_t piece) {
+  if (part.after.empty()) return run_piece(op, part, piece);
+  for (size_t i = 0; i < part.n_row; ++i) {
+    run_piece(op, {part.first + i, 1, part.state, {}}, piece);
+    if (!part.after[i]) continue;
+    for (const auto& [offset, size] : state_of_piece(op, *plan_, piece))
+      std::copy_n(part.state + offset, size, part.after[i] + offset);
+  }
+}
 
 void CpuExecutor::run_piece(const PackedWkv4& op, const Part& part, size_t piece) {
   const Wkv4Op& o = *op.op;

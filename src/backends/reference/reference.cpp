@@ -50,24 +50,54 @@ class ReferenceExecutor final : public Executor {
 
   void run(const Step& step, std::span<float> logits) override {
     const std::lock_guard lock(mutex_);
+    size_t row = 0, logit = 0;
+    const bool states_wanted = std::any_of(step.segments.begin(), step.segments.end(),
+                                           [](const Segment& segment) { return !segment.after.empty(); });
+    if (!states_wanted) return run_locked(step, logits);
+    for (const Segment& segment : step.segments)  // one token at a time, so that there are states to copy
+      for (size_t i = 0; i < segment.n_row; ++i, ++row) {
+        const Segment one{segment.slot, 1};
+        const bool wanted = logit < step.logit_rows.size() && step.logit_rows[logit] == row;
+        const uint32_t first = 0;
+        run_locked({step.tokens.subspan(row, 1), {&one, 1}, {&first, wanted ? 1u : 0u}},
+                   logits.subspan(logit * plan_->n_vocab, wanted ? plan_->n_vocab : 0));
+        logit += wanted;
+        if (i < segment.after.size()) slots_.at(segment.after[i]) = slots_.at(segment.slot);
+      }
+  }
+  void set_collecting(bool on) override {
+    const std::lock_guard lock(mutex_);
+    collecting_ = on;
+    if (on) collector_.clear();
+  }
+  std::vector<InputSums> collected() const override { return collector_.collected(*plan_); }
+
+ private:
+  void run_locked(const Step& step, std::span<float> logits) {
     std::vector<Array*> states;
     for (const Segment& segment : step.segments) states.push_back(&slots_.at(segment.slot));
     std::vector<Array> values = make_values(step.tokens.size());
     reference::Context body{*plan_, step.tokens, step.segments, states, values, step.tokens.size()};
-    for (const Op& op : plan_->body) std::visit([&](const auto& o) { reference::run(body, o); }, op);
+    run_ops(plan_->body, body);
     if (step.logit_rows.empty()) return;
 
     std::vector<Array> wanted = make_values(step.logit_rows.size());
     reference::Context head{*plan_, {}, {}, {}, wanted, step.logit_rows.size()};
     for (size_t i = 0; i < step.logit_rows.size(); ++i)
       std::copy_n(body.row(plan_->x, step.logit_rows[i]), plan_->n_embd, head.row(plan_->x, i));
-    for (const Op& op : plan_->head) std::visit([&](const auto& o) { reference::run(head, o); }, op);
+    run_ops(plan_->head, head);
     const Array& out = wanted[plan_->logits];
     std::transform(out.begin(), out.end(), logits.begin(),
                    [](double x) { return static_cast<float>(x); });
   }
-
- private:
+  void run_ops(const std::vector<Op>& ops, reference::Context& c) {
+    for (const Op& op : ops) {
+      if (const auto* linear = std::get_if<LinearOp>(&op); linear && collecting_)
+        for (const LinearPart& part : linear->parts)
+          collector_.add(part, c.row(part.in, 0) + part.in_offset, plan_->value_width[part.in], c.rows);
+      std::visit([&](const auto& o) { reference::run(c, o); }, op);
+    }
+  }
   Array initial() const {
     Array state(plan_->state.size);
     for (const StateArray& array : plan_->state.arrays)
@@ -86,6 +116,8 @@ class ReferenceExecutor final : public Executor {
   std::mutex mutex_;
   std::map<Slot, Array> slots_;
   Slot next_ = 0;
+  bool collecting_ = false;
+  InputCollector collector_;
 };
 
 }  // namespace

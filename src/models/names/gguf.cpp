@@ -1,5 +1,5 @@
-// Names in GGUF files, one table an architecture. rwkv4 and rwkv5 are names of our own (docs/formats.md):
-// llama.cpp has no such architectures.
+// Names in GGUF files, one table an architecture. rwkv4, rwkv5 and rwkv7a are names of our own
+// (docs/formats.md): llama.cpp has no such architectures.
 #include "models/names/names.h"
 
 namespace rwkv {
@@ -10,6 +10,11 @@ bool is_arch(const TensorFile& file, std::string_view arch) {
   const std::string* value = file.meta_string("general.architecture");
   return value && *value == arch;
 }
+// Converted from a checkpoint whose embedding has already gone through ln0.
+bool is_folded7(const TensorFile& file) {
+  const auto folded = file.meta().find("rwkv7.embedding_norm_folded");
+  return is_arch(file, "rwkv7") && folded != file.meta().end() && folded->second == MetaValue(true);
+}
 
 #define RWKV_GGUF_COMMON                                                                            \
   {"token_embd.weight", "emb.weight"}, {"token_embd_norm.{weight,bias}", "blocks.0.ln0.{weight,bias}"}, \
@@ -19,7 +24,8 @@ bool is_arch(const TensorFile& file, std::string_view arch) {
        "blocks.*.att.{receptance,key,value,gate,output}.weight"},                                   \
       {"blk.*.time_mix_ln.{weight,bias}", "blocks.*.att.ln_x.{weight,bias}"},                       \
       {"blk.*.channel_mix_{receptance,key,value}.weight",                                           \
-       "blocks.*.ffn.{receptance,key,value}.weight"}
+       "blocks.*.ffn.{receptance,key,value}.weight"},                                               \
+      {"blk.*.time_mix_state.weight", "blocks.*.att.time_state"}
 
 constexpr NameRow kGguf45[] = {
     RWKV_GGUF_COMMON,
@@ -31,8 +37,8 @@ constexpr NameRow kGguf45[] = {
 };
 
 #define RWKV_GGUF_TIME_MIX_6                                                                        \
-  {"blk.*.time_mix_lerp_{x,w,k,v,r,g}.weight", "blocks.*.att.time_maa_{x,w,k,v,r,g}"},              \
-      {"blk.*.time_mix_lerp_fused.weight", "blocks.*.att.time_maa_{w,k,v,r,g}", Transform::kSplit}, \
+  {"blk.*.time_mix_lerp_fused.weight", "blocks.*.att.time_maa_{w,k,v,r,g}", Transform::kSplit},     \
+      {"blk.*.time_mix_lerp_{x,w,k,v,r,g}.weight", "blocks.*.att.time_maa_{x,w,k,v,r,g}"},          \
       {"blk.*.time_mix_{w1,w2}.weight", "blocks.*.att.time_maa_{w1,w2}"},                           \
       {"blk.*.time_mix_{decay,decay_w1,decay_w2}.weight",                                           \
        "blocks.*.att.time_{decay,decay_w1,decay_w2}"},                                              \
@@ -55,14 +61,21 @@ constexpr NameRow kGguf7[] = {
     RWKV_GGUF_TIME_MIX_7,
     {"blk.*.channel_mix_lerp_k.weight", "blocks.*.ffn.x_k"},
 };
+constexpr NameRow kGguf7a[] = {
+    RWKV_GGUF_COMMON,
+    RWKV_GGUF_TIME_MIX_7,
+    {"blk.*.channel_mix_lerp_k.weight", "blocks.*.ffn.x_k"},
+    {"blk.*.channel_mix_{s_emb,s_emb_x}.weight", "blocks.*.ffn.{s_emb,s_emb_x}.weight"},
+    {"blk.*.channel_mix_{s0,s1,s2}.weight", "blocks.*.ffn.{s0,s1,s2}"},
+};
 
 #define RWKV_GGUF_QWEN                                                                              \
   {"blk.*.ffn_norm.weight", "blocks.*.ln2.weight"},                                                 \
       {"blk.*.ffn_{gate,up,down}.weight", "blocks.*.ffn.{gate,up,down}.weight"},                    \
       {"blk.*.time_mix_{receptance,key,value}.bias", "blocks.*.att.{receptance,key,value}.bias"}
 
-constexpr NameRow kGgufQwen6[] = {RWKV_GGUF_COMMON, RWKV_GGUF_TIME_MIX_6, RWKV_GGUF_QWEN};
-constexpr NameRow kGgufQwen7[] = {RWKV_GGUF_COMMON, RWKV_GGUF_TIME_MIX_7, RWKV_GGUF_QWEN};
+constexpr NameRow kGgufQwen6[] = {RWKV_GGUF_QWEN, RWKV_GGUF_COMMON, RWKV_GGUF_TIME_MIX_6};
+constexpr NameRow kGgufQwen7[] = {RWKV_GGUF_QWEN, RWKV_GGUF_COMMON, RWKV_GGUF_TIME_MIX_7};
 
 #undef RWKV_GGUF_COMMON
 #undef RWKV_GGUF_TIME_MIX_6
@@ -73,7 +86,9 @@ constexpr NameScheme kSchemes[] = {
     {"GGUF rwkv4", [](const TensorFile& f) { return is_arch(f, "rwkv4"); }, kGguf45},
     {"GGUF rwkv5", [](const TensorFile& f) { return is_arch(f, "rwkv5"); }, kGguf45},
     {"GGUF rwkv6", [](const TensorFile& f) { return is_arch(f, "rwkv6"); }, kGguf6},
+    {"GGUF rwkv7 folded", is_folded7, kGguf7, false, false, true},
     {"GGUF rwkv7", [](const TensorFile& f) { return is_arch(f, "rwkv7"); }, kGguf7},
+    {"GGUF rwkv7a", [](const TensorFile& f) { return is_arch(f, "rwkv7a"); }, kGguf7a},
     {"GGUF rwkv6qwen2", [](const TensorFile& f) { return is_arch(f, "rwkv6qwen2"); }, kGgufQwen6},
     {"GGUF arwkv7", [](const TensorFile& f) { return is_arch(f, "arwkv7"); }, kGgufQwen7},
 };

@@ -7,25 +7,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "models/names/patterns.h"
 
 namespace rwkv {
 namespace {
-
-// "a.{b,c}.{d,e}" -> a.b.d a.b.e a.c.d a.c.e
-std::vector<std::string> expand(std::string_view pattern) {
-  const size_t open = pattern.find('{');
-  if (open == std::string_view::npos) return {std::string(pattern)};
-  const size_t close = pattern.find('}', open);
-  std::vector<std::string> out;
-  for (size_t at = open + 1; at <= close;) {
-    const size_t end = std::min(pattern.find(',', at), close);
-    for (const std::string& rest : expand(pattern.substr(close + 1)))
-      out.push_back(std::string(pattern.substr(0, open)) + std::string(pattern.substr(at, end - at)) +
-                    rest);
-    at = end + 1;
-  }
-  return out;
-}
 
 struct Target {
   std::vector<std::string> to;  // several for kSplit
@@ -46,24 +31,6 @@ std::unordered_map<std::string, Target> expand_table(std::span<const NameRow> ro
       table.emplace(from[i], Target{{to[i]}, row.transform});
   }
   return table;
-}
-
-// Replaces the first ".<number>." by ".*." and gives the number; names without one stay.
-struct Starred {
-  std::string name, number;
-};
-Starred star(const std::string& name) {
-  for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
-    size_t end = dot + 1;
-    while (end < name.size() && name[end] >= '0' && name[end] <= '9') ++end;
-    if (end > dot + 1 && end < name.size() && name[end] == '.')
-      return {name.substr(0, dot + 1) + "*" + name.substr(end), name.substr(dot + 1, end - dot - 1)};
-  }
-  return {name, ""};
-}
-std::string unstar(const std::string& name, const std::string& number) {
-  const size_t at = name.find('*');
-  return at == std::string::npos ? name : name.substr(0, at) + number + name.substr(at + 1);
 }
 
 Weights::Entry entry_of(const Tensor& t) { return {t.name, t.dtype, t.shape, t.bytes}; }
@@ -120,7 +87,7 @@ const NameScheme& choose(const TensorFile& file) {
       if (scheme.matches(file)) return scheme;
   if (const auto arch = file.meta().find("general.architecture"); arch != file.meta().end())
     throw Error(Code::kUnsupported, "{}: architecture {} is not an RWKV that can be run; expected rwkv4, "
-                "rwkv5, rwkv6, rwkv7, rwkv6qwen2 or arwkv7", file.path(),
+                "rwkv5, rwkv6, rwkv7, rwkv7a, rwkv6qwen2 or arwkv7", file.path(),
                 *file.meta_string("general.architecture"));
   throw Error(Code::kUnsupported, "{}: its {} tensors ({} ...) carry the names of no RWKV model known here "
               "(no emb.weight or its like)",
@@ -128,7 +95,30 @@ const NameScheme& choose(const TensorFile& file) {
               file.tensors().empty() ? std::string("none") : file.tensors().front().name);
 }
 
+// "v5.2" -> "GGUF rwkv5"
+std::string scheme_name(std::string_view version) {
+  if (version.size() >= 2 && version[0] == 'v') return "GGUF rwkv" + std::string(version.substr(1, 1));
+  return "GGUF " + std::string(version);
+}
+
 }  // namespace
+
+std::string gguf_name(std::string_view version, std::string_view canonical) {
+  const std::string wanted = scheme_name(version);
+  const Starred starred = star(std::string(canonical));
+  std::string found;
+  for (const NameScheme& scheme : gguf_schemes()) {
+    if (scheme.name != wanted) continue;
+    for (const NameRow& row : scheme.rows) {  // the first row wins: the hybrids' own stand before the common
+      if (row.transform == Transform::kSplit || !found.empty()) continue;
+      const auto from = expand(row.from), to = expand(row.to);
+      for (size_t i = 0; i < to.size(); ++i)
+        if (to[i] == starred.name) found = unstar(from[i], starred.number);
+        else if (to[i] == canonical) found = from[i];  // names with a layer's number of their own
+    }
+  }
+  return found;
+}
 
 std::shared_ptr<Weights> canonical_weights(std::shared_ptr<TensorFile> file) {
   const NameScheme& scheme = choose(*file);

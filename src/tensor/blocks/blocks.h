@@ -44,6 +44,22 @@ void decode_iq4_xs(const Byte* in, size_t n_block, float* out) noexcept;
 void encode_f32(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
 void encode_f16(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
 void encode_bf16(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q4_0(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q4_1(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q5_0(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q5_1(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q8_0(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q2_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q3_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q4_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q5_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_q6_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_iq4_nl(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+void encode_iq4_xs(const float* in, size_t n_block, const float* importance, Byte* out) noexcept;
+
+// The levels of IQ4_NL and IQ4_XS.
+inline constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113};
 
 // Parts of the K blocks that packers need as well.
 struct ScaleMin {

@@ -4,14 +4,11 @@
 namespace rwkv::blocks {
 namespace {
 
-constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                1,    13,   25,  38,  53,  69,  89,  113};
-
 // 16 bytes: low nibbles are values 0..15, high nibbles 16..31.
 void levels(const Byte* nibbles, float scale, float* out) noexcept {
   for (unsigned j = 0; j < 16; ++j) {
-    out[j] = scale * static_cast<float>(kLevels[u8(nibbles + j) & 15]);
-    out[j + 16] = scale * static_cast<float>(kLevels[u8(nibbles + j) >> 4]);
+    out[j] = scale * static_cast<float>(kIq4Levels[u8(nibbles + j) & 15]);
+    out[j + 16] = scale * static_cast<float>(kIq4Levels[u8(nibbles + j) >> 4]);
   }
 }
 

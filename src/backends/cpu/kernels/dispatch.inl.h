@@ -16,5 +16,6 @@ inline void linear(const LinearArgs& a) {
     case Pack::kQ6_K: return linear_quant<Q6_KPanel>(a);
     case Pack::kIQ4_NL: return linear_quant<IQ4_NLPanel>(a);
     case Pack::kIQ4_XS: return linear_quant<IQ4_XSPanel>(a);
+    case Pack::kInt8: return linear_quant<Int8Panel>(a);
   }
 }

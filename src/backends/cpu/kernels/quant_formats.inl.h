@@ -146,3 +146,13 @@ struct IQ4_XSPanel {  // 256 k: d; 8 rows of signed scales; nibbles
   static Vec scale(const uint8_t* u, size_t b, size_t) { return half_row(u) * load_i8(u + 32 + 16 * b); }
   static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
 };
+// 32 k: 16 f32 scales of the first 16 k, 16 of the others; v_0..v_7 with 128 added. Types that exist to be small
+// grow to 10 bits a weight here, but one kernel runs them all.
+struct Int8Panel {
+  static constexpr size_t kUnit = 32, kBytes = 640, kGroup = 16;
+  static constexpr int32_t kOffset = 128;
+  static constexpr bool kHasMin = false;
+  static WVec vec(const uint8_t* u, size_t, size_t j) { return load_w(u + 128 + 64 * j); }
+  static Vec scale(const uint8_t* u, size_t, size_t half) { return load_f32(u + 64 * half); }
+  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
+};

@@ -1,0 +1,24 @@
+// What HTTP statuses mean to a user.
+#include "http.h"
+
+namespace command {
+
+std::string status_sentence(const Head& head, bool token_sent) {
+  const auto meaning = [&]() -> std::string {
+    switch (head.status) {
+      case 401:
+      case 403:
+        return token_sent ? "the token in HF_TOKEN does not open this file"
+                          : "this file is not public; set HF_TOKEN if you have access";
+      case 404:
+      case 410: return "there is no such file";
+      case 416: return "the file is shorter than was said before";
+      case 429: return "too many requests";
+      default:
+        return head.status >= 500 ? "the server has a fault" : "an answer that is not understood";
+    }
+  };
+  return head.address + ": status " + std::to_string(head.status) + ", " + meaning();
+}
+
+}  // namespace command

@@ -1,0 +1,197 @@
+// rwkv quality: what each quantized form of a model costs in bytes, speed and likeness to the original.
+#include "quality_report.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "evaluate.h"
+#include "shared.h"
+
+extern char** environ;
+
+namespace command {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kChunk = 512, kPrefill = 256, kDecode = 32;
+
+// The number after "key": in the object that the library returns; 0 when it is not there.
+double number_of(const std::string& json, const std::string& key) {
+  const size_t at = json.find("\"" + key + "\": ");
+  return at == std::string::npos ? 0 : std::strtod(json.c_str() + at + key.size() + 4, nullptr);
+}
+std::string string_of(const std::string& json, const std::string& key) {
+  const size_t at = json.find("\"" + key + "\": \"");
+  if (at == std::string::npos) return "";
+  const size_t begin = at + key.size() + 5;
+  return json.substr(begin, json.find('"', begin) - begin);
+}
+
+uint64_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  uint64_t total = 0, resident = 0;
+  in >> total >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+void write_whole(const fs::path& path, const std::string& text) {
+  const fs::path part = path.string() + ".part";
+  std::ofstream out(part, std::ios::binary);
+  out << text;
+  out.close();
+  std::error_code failed;
+  if (out) fs::rename(part, path, failed);
+  if (!out || failed) {
+    fs::remove(part, failed);
+    throw Failure(path.string() + ": cannot be written");
+  }
+}
+
+// `rwkv quantize BASE OUT TYPE` by a process of its own, whose memory is gone when it ends.
+void quantize(const std::string& base, const std::string& out, const std::string& type) {
+  std::string arguments[] = {"rwkv", "quantize", base, out, type};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  const int failed = ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  if (failed == 0)
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+  if (failed != 0 || status != 0) throw Failure("rwkv quantize " + base + " " + type + " failed");
+}
+
+struct Job {
+  std::string name, path, type;  // type: made of the base by quantize(), and removed afterwards
+};
+
+class Quality {
+ public:
+  Quality(const Options& options, const QualityOptions& quality)
+      : options_(options), quality_(quality), text_(read_text(quality.file)) {
+    if (quality.models.empty() && quality.types.empty())
+      throw Failure("nothing to compare: name types (--types q8_0,q4_k_m) or files (--models A.gguf,B.gguf)");
+    report_.model = fs::path(options.model).filename().string();
+    report_.text = fs::path(quality.file).filename().string();
+    for (const std::string& type : quality.types) jobs_.push_back({type, "", type});
+    for (const std::string& path : quality.models) jobs_.push_back({fs::path(path).filename().string(), path, ""});
+    std::error_code failed;
+    fs::create_directories(quality.folder, failed);
+    if (!fs::is_directory(quality.folder)) throw Failure(quality.folder + ": cannot be made a folder");
+    base_ = (fs::path(quality.folder) / ("base-predictions-" + std::to_string(::getpid()))).string();
+  }
+  ~Quality() { std::remove(base_.c_str()); }
+
+  int run() {
+    measure(report_.model, options_.model, BaseUse::kWrite);
+    for (const Job& job : jobs_) {
+      if (interrupted) break;
+      if (job.type.empty()) {
+        measure(job.name, job.path, BaseUse::kCompare);
+        continue;
+      }
+      const std::string path =
+          (fs::path(quality_.folder) / ("quantized-" + std::to_string(::getpid()) + ".gguf")).string();
+      const struct Removed {
+        const std::string& file;
+        ~Removed() { std::remove(file.c_str()); }
+      } removed{path};
+      try {
+        quantize(options_.model, path, job.type);
+      } catch (const Failure&) {
+        if (!interrupted) throw;
+        break;
+      }
+      measure(job.name, path, BaseUse::kCompare);
+    }
+    report_.complete = !interrupted && report_.rows.size() == jobs_.size() + 1;
+    write_reports();
+    std::printf("%s", to_markdown(report_).c_str());
+    return report_.complete ? 0 : 130;
+  }
+
+ private:
+  // Adds a row unless Ctrl-C came in between.
+  void measure(const std::string& name, const std::string& path, BaseUse use) {
+    Options options = options_;
+    options.model = path;
+    QualityRow row;
+    row.name = name;
+    const uint64_t before = resident_bytes();
+    const rwkv_api::Model model = open_model(options);
+    row.memory_bytes = std::max(resident_bytes(), before) - before;
+    const std::string json = model.json();
+    row.file_bytes = static_cast<uint64_t>(number_of(json, "file_bytes"));
+    row.bits_per_weight = 8 * number_of(json, "weight_bytes") / number_of(json, "n_parameter");
+    EvaluateOptions o;
+    o.max_token = quality_.n_chunk * kChunk;
+    o.base = base_;
+    o.base_use = use;
+    ProgressLine line(name);
+    o.progress = [&](const Evaluation& e) {
+      line.update(static_cast<double>(e.n_done) / static_cast<double>(e.n_token));
+    };
+    Evaluation e = evaluate(model, model.tokenize(text_), o);
+    line.clear();
+    if (!e.complete()) return;
+    row.prefill = prefill_rate(model, kPrefill);
+    row.decode = decode_rate(model, kDecode, 1);
+    if (interrupted) return;
+    const Estimate nll = estimate(e.sums.nll, e.sums.nll2, e.sums.n);
+    row.perplexity = std::exp(nll.mean);
+    row.perplexity_error = row.perplexity * nll.error;
+    if (use == BaseUse::kWrite) {
+      report_.version = string_of(json, "version");
+      report_.device = string_of(json, "device");
+      report_.n_parameter = static_cast<uint64_t>(number_of(json, "n_parameter"));
+      report_.n_scored = e.sums.n;
+    } else {
+      const Estimate kl = estimate(e.sums.kl, e.sums.kl2, e.sums.n);
+      row.kl = kl.mean;
+      row.kl_error = kl.error;
+      std::sort(e.kl.begin(), e.kl.end());
+      row.kl_99 = static_cast<double>(e.kl[(e.kl.size() - 1) * 99 / 100]);
+      row.same_top = static_cast<double>(e.sums.n_same_top) / static_cast<double>(e.sums.n);
+    }
+    report_.rows.push_back(std::move(row));
+    write_reports();
+  }
+
+  void write_reports() const {
+    const fs::path folder = quality_.folder;
+    write_whole(folder / "report.md", to_markdown(report_));
+    write_whole(folder / "report.json", to_json(report_));
+    write_whole(folder / "report.svg", to_svg(report_));
+    write_whole(folder / "report.html", to_html(report_));
+  }
+
+  const Options& options_;
+  const QualityOptions& quality_;
+  std::string text_, base_;
+  std::vector<Job> jobs_;
+  QualityReport report_;
+};
+
+}  // namespace
+
+int quality(const Options& options, const QualityOptions& quality) {
+  catch_interrupt();
+  return Quality(options, quality).run();
+}
+
+}  // namespace command

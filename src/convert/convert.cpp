@@ -1,0 +1,133 @@
+#include "convert/convert.h"
+
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "convert/encode.h"
+#include "convert/metadata.h"
+#include "formats/formats.h"
+
+namespace rwkv {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<TensorSpec> specs_of(const Layout& layout) {
+  std::vector<TensorSpec> out;
+  for (const OutTensor& t : layout.tensors) out.push_back(t.spec);
+  return out;
+}
+
+void check_paths(const std::string& in, const std::string& out) {
+  std::error_code error;
+  if (out.empty()) throw Error(Code::kArgument, "no name for the output");
+  if (fs::exists(out, error) && fs::equivalent(in, out, error))
+    throw Error(Code::kArgument, "{} and {} are one file; expected another name for the output", in, out);
+}
+
+class Conversion {
+ public:
+  Conversion(const std::string& in, const std::string& out, const ConvertOptions& options)
+      : out_(out), o_(options), target_(target_of(options.target, out)) {
+    check_paths(in, out);
+    file_ = open_tensor_file(in);
+    model_ = build_model(file_, {});
+    layout_ = lay_out(model_, target_);
+    report_.target = std::string(name(target_));
+    report_.notes = layout_.notes;
+    types_ = choose_types(layout_.tensors, model_, target_, options.types, report_.notes);
+    count();
+  }
+
+  ConvertReport run() {
+    if (o_.dry_run) return std::move(report_);
+    Encoder encoder(*model_.weights, o_.n_thread ? o_.n_thread : default_thread_count());
+    const TensorSource source = [&](size_t index, const ByteSink& sink) {
+      encoder.encode(layout_.tensors[index], [&](std::span<const std::byte> bytes) {
+        sink(bytes);
+        done_ += bytes.size();
+        if (o_.progress)
+          o_.progress(static_cast<float>(static_cast<double>(done_) / static_cast<double>(report_.bytes_out)));
+      });
+    };
+    write(source);
+    if (encoder.n_clipped())
+      report_.notes.push_back(strf("{} values lie outside of F16's range and became +-65504", encoder.n_clipped()));
+    return std::move(report_);
+  }
+
+ private:
+  void count() {
+    for (const auto& [name, entry] : model_.weights->entries()) report_.bytes_in += entry.bytes.size();
+    for (const OutTensor& t : layout_.tensors) {
+      report_.tensors.push_back({t.spec.name, t.spec.shape, model_.weights->at(t.from.front()).dtype, t.spec.dtype,
+                                 t.spec.bytes()});
+      report_.bytes_out += t.spec.bytes();
+    }
+  }
+
+  void write(const TensorSource& source) {
+    const auto specs = specs_of(layout_);
+    switch (target_) {
+      case Target::kGguf: return write_as_gguf(specs, source);
+      case Target::kPth: return write_pth(out_, specs, source);
+      case Target::kSafetensors: return write_safetensors(out_, specs, {{"format", "pt"}}, source);
+      case Target::kHuggingFace: return write_folder(specs, source);
+      case Target::kGgmf: {
+        const Plan& plan = *model_.plan;
+        return write_ggmf(out_, {plan.n_vocab, plan.n_embd, plan.n_layer, types_.base}, specs, source);
+      }
+    }
+  }
+
+  void write_as_gguf(const std::vector<TensorSpec>& specs, const TensorSource& source) {
+    const Metadata meta = gguf_metadata(model_, types_.file_type, o_.tokenizer_path, report_.notes);
+    const size_t n_part = file_->maps().size();
+    if (!o_.keep_split || n_part < 2) return write_gguf(out_, meta, specs, source);
+    std::vector<size_t> part_of;
+    for (const OutTensor& t : layout_.tensors) part_of.push_back(part_of_source(t));
+    write_gguf_parts(out_, meta, specs, part_of, n_part, source);
+  }
+  // The part of the source that holds the tensor.
+  size_t part_of_source(const OutTensor& t) const {
+    const Tensor* tensor = file_->find(model_.weights->at(t.from.front()).source);
+    for (size_t i = 0; tensor && i < file_->maps().size(); ++i) {
+      const auto all = file_->maps()[i]->bytes();
+      if (tensor->bytes.data() >= all.data() && tensor->bytes.data() < all.data() + all.size()) return i;
+    }
+    return 0;
+  }
+
+  void write_folder(const std::vector<TensorSpec>& specs, const TensorSource& source) {
+    AtomicFolder folder(out_);
+    const std::string float_name = types_.base == DType::kF16    ? "float16"
+                                   : types_.base == DType::kBF16 ? "bfloat16"
+                                                                 : "float32";
+    const std::string config = hf_config(model_, layout_.scheme, float_name);
+    AtomicFile file(folder.path() + "/config.json");
+    file.write(std::as_bytes(std::span(config.data(), config.size())));
+    file.commit();
+    write_hf_tokenizer(model_, o_.tokenizer_path, folder.path(), report_.notes);
+    write_safetensors(folder.path() + "/model.safetensors", specs, {{"format", "pt"}}, source);
+    folder.commit();
+  }
+
+  std::string out_;
+  const ConvertOptions& o_;
+  Target target_;
+  std::shared_ptr<TensorFile> file_;
+  Model model_;
+  Layout layout_;
+  ChosenTypes types_;
+  ConvertReport report_;
+  size_t done_ = 0;
+};
+
+}  // namespace
+
+ConvertReport convert_model(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  return Conversion(in, out, options).run();
+}
+
+}  // namespace rwkv

@@ -1,0 +1,129 @@
+// The tokenizer that goes with a converted model. The wrong one is the most frequent cause of garbage: nothing
+// is guessed beyond World's size.
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "convert/metadata.h"
+#include "tokenizers/gguf_export.h"
+
+namespace rwkv {
+namespace {
+
+constexpr size_t kWorldVocab = 65536, kMaxTokenizerFile = size_t{64} << 20;
+
+// In the words of Jinja, for programs that ask the file: turns of "WeightRole: text" with a blank line after each.
+constexpr std::string_view kWorldTemplate =
+    "{%- for m in messages -%}"
+    "{{- m['role'] | capitalize + ': ' + m['content'] | trim + '\\n\\n' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- 'Assistant:' -}}{%- endif -%}";
+constexpr std::string_view kChatMlTemplate =
+    "{%- for m in messages -%}"
+    "{{- '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}";
+
+std::string read_text(const std::string& path) {
+  const auto map = MappedFile::open(path);
+  if (map->bytes().size() > kMaxTokenizerFile)
+    throw Error(Code::kFormat, "{}: {} bytes, expected a tokenizer of at most {}", path, map->bytes().size(),
+                kMaxTokenizerFile);
+  return {reinterpret_cast<const char*>(map->bytes().data()), map->bytes().size()};
+}
+
+// The file named by the user, or the one beside the weights of a Hugging Face folder; "" when there is none.
+std::string tokenizer_file(const Model& m, const std::string& tokenizer_path) {
+  if (!tokenizer_path.empty()) return tokenizer_path;
+  for (const auto& [key, value] : m.weights->file().meta())
+    if (key.rfind("folder.", 0) == 0) return std::get<std::string>(value);
+  return "";
+}
+bool is_json(const std::string& text) { return text.find_first_not_of(" \t\r\n") == text.find('{'); }
+
+std::unique_ptr<Tokenizer> world_of_gguf(const TensorFile& file) {
+  const std::string* model = file.meta_string("tokenizer.ggml.model");
+  const auto tokens = file.meta().find("tokenizer.ggml.tokens");
+  if (!model || *model != "rwkv" || tokens == file.meta().end()) return nullptr;
+  const auto* list = std::get_if<std::vector<std::string>>(&tokens->second);
+  const auto types = file.meta().find("tokenizer.ggml.token_type");
+  const auto* kinds = types == file.meta().end() ? nullptr : std::get_if<std::vector<int64_t>>(&types->second);
+  if (!list) return nullptr;
+  return make_world_from_gguf(*list, kinds ? *kinds : std::vector<int64_t>(), file.path());
+}
+
+void add_vocabulary(GgufVocabulary vocabulary, Metadata& meta) {
+  const auto id_of = [&](std::string_view text) -> int64_t {
+    for (size_t id = 0; id < vocabulary.tokens.size(); ++id)
+      if (vocabulary.tokens[id] == text) return static_cast<int64_t>(id);
+    return -1;
+  };
+  const bool world = vocabulary.model == "rwkv";
+  const auto token = [&](const char* key, int64_t id) {
+    if (id >= 0) meta[std::string("tokenizer.ggml.") + key] = id;
+  };
+  const int64_t end = world ? 0 : id_of("<|endoftext|>"), im_end = world ? -1 : id_of("<|im_end|>");
+  token("bos_token_id", end);
+  token("eos_token_id", im_end >= 0 ? im_end : end);
+  // The blank line after a turn ends it; llama.cpp knows only tokens for that.
+  if (world) token("eot_token_id", id_of("\\n\\n"));
+  if (!world) meta["tokenizer.ggml.add_bos_token"] = false;
+  meta["tokenizer.ggml.model"] = vocabulary.model;
+  if (!vocabulary.pre.empty()) meta["tokenizer.ggml.pre"] = vocabulary.pre;
+  if (!world) meta["tokenizer.ggml.merges"] = std::move(vocabulary.merges);
+  if (world || im_end >= 0)
+    meta["tokenizer.chat_template"] = std::string(world ? kWorldTemplate : kChatMlTemplate);
+  meta["tokenizer.ggml.tokens"] = std::move(vocabulary.tokens);
+  meta["tokenizer.ggml.token_type"] = std::move(vocabulary.types);
+}
+
+}  // namespace
+
+void add_tokenizer(const Model& m, const std::string& tokenizer_path, Metadata& meta,
+                   std::vector<std::string>& notes) {
+  const size_t n_vocab = m.plan->n_vocab;
+  const std::string path = tokenizer_file(m, tokenizer_path);
+  if (!path.empty()) {
+    const std::string text = read_text(path);
+    GgufVocabulary vocabulary = is_json(text) ? export_tokenizer_json(text, path, n_vocab)
+                                              : export_world(*parse_world_vocabulary(text, path), n_vocab);
+    if (vocabulary.tokens.size() > n_vocab)
+      throw Error(Code::kFormat, "{}: {} tokens, but the model has {}", path, vocabulary.tokens.size(), n_vocab);
+    add_vocabulary(std::move(vocabulary), meta);
+  } else if (n_vocab == kWorldVocab) {
+    add_vocabulary(export_world(*builtin_world_tokenizer(), n_vocab), meta);
+  } else if (n_vocab > 256) {
+    notes.push_back(strf("no tokenizer comes with this model of {} tokens, so the file has none; name one with "
+                         "--tokenizer", n_vocab));
+  }
+}
+
+void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const std::string& folder,
+                        std::vector<std::string>& notes) {
+  const auto write = [&](const std::string& name, const std::string& text) {
+    AtomicFile file(folder + "/" + name);
+    file.write(std::as_bytes(std::span(text.data(), text.size())));
+    file.commit();
+  };
+  std::string_view chat = kWorldTemplate;
+  if (const std::string path = tokenizer_file(m, tokenizer_path); !path.empty()) {
+    const std::string text = read_text(path);
+    write(is_json(text) ? "tokenizer.json" : "rwkv_vocab.txt", text);
+    if (is_json(text) && text.find("<|im_end|>") != std::string::npos) chat = kChatMlTemplate;
+  } else if (const auto world = world_of_gguf(m.weights->file())) {
+    write("rwkv_vocab.txt", world_vocabulary_text(*world));
+  } else if (m.plan->n_vocab == kWorldVocab) {
+    write("rwkv_vocab_v20230424.txt", world_vocabulary_text(*builtin_world_tokenizer()));
+  } else {
+    if (m.plan->n_vocab > 256)
+      notes.push_back("no tokenizer file is written: the source has none that a folder could hold; name one with "
+                      "--tokenizer");
+    return;
+  }
+  write("tokenizer_config.json", strf("{\n  \"add_bos_token\": false,\n  \"add_eos_token\": false,\n"
+                                      "  \"chat_template\": {}\n}\n", json_quote(chat)));
+}
+
+}  // namespace rwkv

@@ -1,0 +1,51 @@
+// Sums of squared inputs of every matrix, column by column: what an importance matrix is made of.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plan/plan.h"
+
+namespace rwkv {
+
+struct InputSums {
+  std::string name;          // of the matrix, canonical
+  std::vector<double> sums;  // [cols]
+  uint64_t n_row = 0;        // rows (tokens) that were added
+};
+
+class InputCollector {
+ public:
+  void clear() { sums_.clear(); }
+
+  // `first` points at the part's first input of row 0; rows lie `stride` elements apart.
+  template <typename T>
+  void add(const LinearPart& part, const T* first, size_t stride, size_t n_row) {
+    InputSums& to = sums_[&part];
+    to.name = part.weight.name;
+    to.sums.resize(part.weight.cols);
+    to.n_row += n_row;
+    for (size_t t = 0; t < n_row; ++t)
+      for (size_t i = 0; i < to.sums.size(); ++i) {
+        const auto x = static_cast<double>(first[t * stride + i]);
+        to.sums[i] += x * x;
+      }
+  }
+  // In the order of the plan; slices of one stack follow each other under the same name.
+  std::vector<InputSums> collected(const Plan& plan) const {
+    std::vector<InputSums> out;
+    for (const auto* ops : {&plan.body, &plan.head})
+      for (const Op& op : *ops)
+        if (const auto* linear = std::get_if<LinearOp>(&op))
+          for (const LinearPart& part : linear->parts)
+            if (const auto found = sums_.find(&part); found != sums_.end()) out.push_back(found->second);
+    return out;
+  }
+
+ private:
+  std::unordered_map<const LinearPart*, InputSums> sums_;
+};
+
+}  // namespace rwkv
