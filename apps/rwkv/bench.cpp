@@ -11,6 +11,7 @@
 #include "bench_plot.h"
 #include "bench_report.h"
 #include "shared.h"
+#include "text.h"
 
 namespace command {
 namespace {
@@ -120,14 +121,6 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
                 100 * op.seconds / total, op.bytes / op.seconds / 1e9);
 }
 
-// "cpu (avx512, ...)": the model's object has one pair a line.
-std::string device_of(const rwkv_api::Model& model) {
-  const std::string json = model.json(), key = "\"device\": \"";
-  const size_t begin = json.find(key);
-  if (begin == std::string::npos) return "";
-  return json.substr(begin + key.size(), json.find('"', begin + key.size()) - begin - key.size());
-}
-
 std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& bench, bool first) {
   const rwkv_api::Model model = open_model(options);
   auto bounds = rwkv_api::options<rwkv_bounds>();
@@ -143,7 +136,7 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
   measure();
   std::vector<BenchRow> rows;
   const auto add = [&](const std::string& test, const char* bound, size_t batch, double bytes) -> BenchRow& {
-    rows.push_back({shown_name(options.model.empty() ? options.hf : options.model), device_of(model), bounds.n_thread, test, bound, batch, bytes});
+    rows.push_back({shown_name(options.model.empty() ? options.hf : options.model), json_string(model.json(), "device"), bounds.n_thread, test, bound, batch, bytes});
     return rows.back();
   };
   for (const size_t n : bench.n_prompt) {
@@ -180,7 +173,7 @@ int bench(const Options& options, const BenchOptions& bench) {
   std::vector<std::string> models = bench.models;
   if (models.empty() && !options.hf.empty()) models.emplace_back();
   if (models.empty()) throw Failure("no model: name one with -m MODEL");
-  if (!bench.plot.empty()) check_plot_path(bench.plot);
+  if (!bench.plot.empty()) check_writable(bench.plot);
   std::vector<BenchRow> rows;
   for (const std::string& path : models) {
     Options one = options;
@@ -188,7 +181,7 @@ int bench(const Options& options, const BenchOptions& bench) {
     const std::vector<BenchRow> more = bench_model(one, bench, rows.empty());
     rows.insert(rows.end(), more.begin(), more.end());
   }
-  if (!bench.plot.empty()) write_plot(bench.plot, rows);
+  if (!bench.plot.empty()) write_whole(bench.plot, bench_svg(rows));
   return 0;
 }
 

@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
 
-#include "shared.h"
+#include "text.h"
 
 namespace command {
 namespace {
@@ -27,16 +25,6 @@ const char* colour_of(const std::string& bound) {
   for (const Colour& c : kColours)
     if (bound == c.bound) return c.fill;
   return "#777777";
-}
-
-std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
-std::string format(const char* pattern, ...) {
-  char line[1024];
-  va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(line, sizeof line, pattern, arguments);
-  va_end(arguments);
-  return line;
 }
 
 // The middle of a long name goes; whole UTF-8 characters stay.
@@ -151,25 +139,6 @@ std::string bench_svg(const std::vector<BenchRow>& rows) {
         "run; bar: median, dark line: smallest to largest of %zu</text>\n",
         y + 28, rows[0].device.c_str(), rows[0].tokens_per_s.size());
   return out + "</svg>\n";
-}
-
-void check_plot_path(const std::string& path) {
-  const std::string part = path + ".part";
-  std::FILE* file = std::fopen(part.c_str(), "wb");
-  if (!file) throw Failure(path + ": cannot be written");
-  std::fclose(file);
-  std::remove(part.c_str());
-}
-
-void write_plot(const std::string& path, const std::vector<BenchRow>& rows) {
-  const std::string svg = bench_svg(rows), part = path + ".part";
-  std::FILE* file = std::fopen(part.c_str(), "wb");
-  const bool written = file && std::fwrite(svg.data(), 1, svg.size(), file) == svg.size();
-  const bool closed = file && std::fclose(file) == 0;
-  if (!written || !closed || std::rename(part.c_str(), path.c_str()) != 0) {
-    std::remove(part.c_str());
-    throw Failure(path + ": cannot be written");
-  }
 }
 
 }  // namespace command

@@ -10,9 +10,4 @@ namespace command {
 
 std::string bench_svg(const std::vector<BenchRow>& rows);
 
-// Throws Failure. To be called before the minutes of measuring.
-void check_plot_path(const std::string& path);
-// Writes all of the file or, on Failure, leaves what was there.
-void write_plot(const std::string& path, const std::vector<BenchRow>& rows);
-
 }  // namespace command

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <filesystem>
 
 #include "shared.h"
 
@@ -27,20 +26,6 @@ struct ResumeHeader {  // then n_kl floats, then the bytes of a state file (none
   uint64_t n_done = 0, n_kl = 0;
   Sums sums;
 };
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-void write_file(const std::string& path, const std::string& bytes) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) {
-    std::remove(path.c_str());
-    throw Failure(path + ": cannot be written");
-  }
-}
 
 class Evaluator {
  public:
@@ -148,21 +133,18 @@ class Evaluator {
     header_.sums = out_.sums;
     std::string bytes(reinterpret_cast<const char*>(&header_), sizeof header_);
     bytes.append(reinterpret_cast<const char*>(out_.kl.data()), out_.kl.size() * sizeof(float));
-    const std::string part = options_.resume + ".part";
     if (out_.n_done % length_ != 0) {
-      session_.snapshot().save(part);
-      bytes += read_file(part);
+      const std::string state = options_.resume + ".state";
+      session_.snapshot().save(state);
+      bytes += read_file(state);
+      std::remove(state.c_str());
     }
-    write_file(part, bytes);
-    if (std::rename(part.c_str(), options_.resume.c_str()) != 0) {
-      std::remove(part.c_str());
-      throw Failure(options_.resume + ": cannot be written");
-    }
+    write_whole(options_.resume, bytes);
   }
 
   void load() {
     const std::string& path = options_.resume;
-    if (!std::ifstream(path)) return;  // nothing yet
+    if (!std::filesystem::exists(path)) return;  // nothing yet
     const std::string bytes = read_file(path);
     ResumeHeader found;
     if (bytes.size() < sizeof found || std::memcmp(bytes.data(), found.magic, sizeof found.magic) != 0)
@@ -180,15 +162,15 @@ class Evaluator {
     out_.sums = found.sums;
     out_.n_done = found.n_done;
     if (found.n_done % length_ == 0) return;
-    const std::string part = path + ".part";
-    write_file(part, bytes.substr(sizeof found + found.n_kl * sizeof(float)));
+    const std::string state = path + ".state";
+    write_whole(state, std::string_view(bytes).substr(sizeof found + found.n_kl * sizeof(float)));
     try {
-      session_.restore(rwkv_api::Snapshot::load(model_, part));
+      session_.restore(rwkv_api::Snapshot::load(model_, state));
     } catch (const rwkv_api::Error&) {
-      std::remove(part.c_str());
+      std::remove(state.c_str());
       throw Failure(path + ": its state does not fit this model, or is damaged; remove it to start anew");
     }
-    std::remove(part.c_str());
+    std::remove(state.c_str());
   }
 
   const rwkv_api::Model& model_;

@@ -3,8 +3,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
 
 #include "shared.h"
 
@@ -23,30 +21,6 @@ std::vector<int32_t> parse_tokens(const std::string& text) {
     at = *end == ',' ? end + 1 : end;
   }
   return tokens;
-}
-
-void write_file(const std::string& path, const std::vector<float>& logits) {
-  if (path == "-") {
-    std::fwrite(logits.data(), sizeof(float), logits.size(), stdout);
-    return;  // main looks whether it went well
-  }
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {
-    std::FILE* device = std::fopen(path.c_str(), "wb");  // /dev/null must not be replaced by a file
-    const bool good = device && std::fwrite(logits.data(), sizeof(float), logits.size(), device) == logits.size();
-    if ((device && std::fclose(device) != 0) || !good)
-      throw Failure(path + ": cannot be written: " + std::strerror(errno));
-    return;
-  }
-  const std::string part = path + ".part";
-  std::FILE* file = std::fopen(part.c_str(), "wb");
-  const bool written = file && std::fwrite(logits.data(), sizeof(float), logits.size(), file) == logits.size();
-  const bool closed = file && std::fclose(file) == 0;
-  if (!written || !closed || std::rename(part.c_str(), path.c_str()) != 0) {
-    const std::string reason = std::strerror(errno);
-    std::remove(part.c_str());
-    throw Failure(path + ": cannot be written: " + reason);
-  }
 }
 
 }  // namespace
@@ -70,7 +44,9 @@ int logits(const Options& options) {
     if (!options.all) out.clear();
     out.insert(out.end(), rows.begin(), rows.end());
   }
-  write_file(options.out, out);
+  const std::string_view bytes(reinterpret_cast<const char*>(out.data()), out.size() * sizeof(float));
+  if (options.out == "-") std::fwrite(bytes.data(), 1, bytes.size(), stdout);  // main looks whether it went well
+  else write_whole(options.out, bytes);
   return 0;
 }
 

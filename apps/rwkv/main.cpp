@@ -55,12 +55,12 @@ void add_ignored(CLI::App* app) {
   for (const char* name : {"-c,--ctx-size", "--gpu-layers,--n-gpu-layers", "-b,--batch-size",
                            "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v", "--threads-batch",
                            "--parallel", "--main-gpu", "--split-mode", "--tensor-split", "--device-list",
-                           "--log-verbosity", "--numa", "--prio", "--reasoning-budget"})
+                           "--log-verbosity", "--numa", "--prio"})
     app->add_option(name)->group(group)->expected(1);
   app->add_option("--flash-attn")->group(group)->expected(0, 1);
   for (const char* name : {"--no-mmap", "--mmap", "--mlock", "--no-kv-offload", "--no-warmup", "--jinja",
                            "--no-jinja", "--simple-io", "--log-disable", "--no-perf", "--perf", "--offline",
-                           "--no-context-shift", "--verbose-prompt", "--color", "--check-tensors"})
+                           "--no-context-shift", "--verbose-prompt", "--color"})
     app->add_flag(name)->group(group);
 }
 

@@ -82,14 +82,6 @@ void print_report(const Evaluation& e, bool json) {
 
 }  // namespace
 
-std::string read_text(const std::string& file) {
-  if (file.empty()) throw Failure("no text: name a file with -f FILE (\"-\": standard input)");
-  Options prompt;
-  if (file == "-") prompt.prompt = "-";
-  else prompt.file = file;
-  return read_prompt(prompt);
-}
-
 int perplexity(const Options& options, const PerplexityOptions& perplexity) {
   catch_interrupt();
   if (!perplexity.lambada.empty()) return lambada(options, perplexity);

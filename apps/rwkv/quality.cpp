@@ -1,13 +1,9 @@
 // rwkv quality: what each quantized form of a model costs in bytes, speed and likeness to the original.
 #include "quality_report.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -15,8 +11,7 @@
 
 #include "evaluate.h"
 #include "shared.h"
-
-extern char** environ;
+#include "text.h"
 
 namespace command {
 namespace {
@@ -25,18 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t kChunk = 512, kPrefill = 256, kDecode = 32;
 
-// The number after "key": in the object that the library returns; 0 when it is not there.
-double number_of(const std::string& json, const std::string& key) {
-  const size_t at = json.find("\"" + key + "\": ");
-  return at == std::string::npos ? 0 : std::strtod(json.c_str() + at + key.size() + 4, nullptr);
-}
-std::string string_of(const std::string& json, const std::string& key) {
-  const size_t at = json.find("\"" + key + "\": \"");
-  if (at == std::string::npos) return "";
-  const size_t begin = at + key.size() + 5;
-  return json.substr(begin, json.find('"', begin) - begin);
-}
-
 uint64_t resident_bytes() {
   std::ifstream in("/proc/self/statm");
   uint64_t total = 0, resident = 0;
@@ -44,36 +27,11 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-void write_whole(const fs::path& path, const std::string& text) {
-  const fs::path part = path.string() + ".part";
-  std::ofstream out(part, std::ios::binary);
-  out << text;
-  out.close();
-  std::error_code failed;
-  if (out) fs::rename(part, path, failed);
-  if (!out || failed) {
-    fs::remove(part, failed);
-    throw Failure(path.string() + ": cannot be written");
-  }
-}
-
-// `rwkv quantize BASE OUT TYPE` by a process of its own, whose memory is gone when it ends.
 void quantize(const std::string& base, const std::string& out, const std::string& type) {
-  std::string arguments[] = {"rwkv", "quantize", base, out, type};
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  const int failed = ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  int status = 0;
-  if (failed == 0)
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-  if (failed != 0 || status != 0) throw Failure("rwkv quantize " + base + " " + type + " failed");
+  auto o = rwkv_api::options<rwkv_quantize_options>();
+  o.type = type.c_str();
+  o.progress = [](float, void*) { return interrupted == 0; };
+  rwkv_api::quantize(base, out, o);
 }
 
 struct Job {
@@ -113,7 +71,7 @@ class Quality {
       } removed{path};
       try {
         quantize(options_.model, path, job.type);
-      } catch (const Failure&) {
+      } catch (const rwkv_api::Error&) {
         if (!interrupted) throw;
         break;
       }
@@ -136,8 +94,8 @@ class Quality {
     const rwkv_api::Model model = open_model(options);
     row.memory_bytes = std::max(resident_bytes(), before) - before;
     const std::string json = model.json();
-    row.file_bytes = static_cast<uint64_t>(number_of(json, "file_bytes"));
-    row.bits_per_weight = 8 * number_of(json, "weight_bytes") / number_of(json, "n_parameter");
+    row.file_bytes = static_cast<uint64_t>(json_number(json, "file_bytes"));
+    row.bits_per_weight = 8 * json_number(json, "weight_bytes") / json_number(json, "n_parameter");
     EvaluateOptions o;
     o.max_token = quality_.n_chunk * kChunk;
     o.base = base_;
@@ -156,9 +114,9 @@ class Quality {
     row.perplexity = std::exp(nll.mean);
     row.perplexity_error = row.perplexity * nll.error;
     if (use == BaseUse::kWrite) {
-      report_.version = string_of(json, "version");
-      report_.device = string_of(json, "device");
-      report_.n_parameter = static_cast<uint64_t>(number_of(json, "n_parameter"));
+      report_.version = json_string(json, "version");
+      report_.device = json_string(json, "device");
+      report_.n_parameter = static_cast<uint64_t>(json_number(json, "n_parameter"));
       report_.n_scored = e.sums.n;
     } else {
       const Estimate kl = estimate(e.sums.kl, e.sums.kl2, e.sums.n);

@@ -1,31 +1,15 @@
 // Two plots beside each other: size against KL, speed against KL. KL is drawn on a logarithmic axis.
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
 
 #include "quality_report.h"
+#include "text.h"
 
 namespace command {
 namespace {
 
 constexpr double kWidth = 480, kHeight = 400, kLeft = 76, kRight = 24, kTop = 40, kBottom = 56;
 constexpr double kTextHeight = 14, kLetter = 7.2;  // of 12 px sans-serif, generous
-
-[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
-  char out[512];
-  va_list values;
-  va_start(values, pattern);
-  std::vsnprintf(out, sizeof out, pattern, values);
-  va_end(values);
-  return out;
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-  return out;
-}
 
 struct Box {
   double x, y, w, h;
@@ -71,7 +55,7 @@ std::string draw_points(const std::vector<Point>& points) {
     if (std::abs(middle - p.y) > 6)
       out += format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#aaa\"/>\n", p.x, p.y, edge, middle);
     out += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"%s\"/>\n", p.x, p.y, p.best ? "#2a7d2a" : "#2a5db0");
-    out += format("<text x=\"%.1f\" y=\"%.1f\"%s>", box.x, middle + 4, p.best ? " font-weight=\"bold\"" : "") + escaped(p.label) + "</text>\n";
+    out += format("<text x=\"%.1f\" y=\"%.1f\"%s>", box.x, middle + 4, p.best ? " font-weight=\"bold\"" : "") + xml_escaped(p.label) + "</text>\n";
   }
   return out;
 }

@@ -1,7 +1,6 @@
 #include "quality_report.h"
 
-#include <cstdarg>
-#include <cstdio>
+#include "text.h"
 
 namespace command {
 namespace {
@@ -9,39 +8,11 @@ namespace {
 constexpr double kMaxKl = 0.01, kMinSameTop = 0.95;
 constexpr double kSmallModel = 1.5e9, kMinBitsSmall = 5;
 
-[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
-  char out[512];
-  va_list values;
-  va_start(values, pattern);
-  std::vsnprintf(out, sizeof out, pattern, values);
-  va_end(values);
-  return out;
-}
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text)
-    if (c == '"' || c == '\\') out += std::string("\\") + c;
-    else if (static_cast<unsigned char>(c) < 0x20) out += format("\\u%04x", static_cast<unsigned>(c));
-    else out += c;
-  return out + "\"";
-}
 std::string cell(const std::string& text) {  // of a Markdown table
   std::string out;
   for (const char c : text) out += c == '|' || c == '\n' ? ' ' : c;
   return out;
 }
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text)
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
-  return out;
-}
-
 const std::vector<std::string> kColumns = {"type", "file, MB", "bits per weight", "perplexity", "KL, mean",
                                            "KL, 99 %", "same top, %", "decode, tok/s", "prefill, tok/s",
                                            "memory, MB"};
@@ -104,16 +75,16 @@ std::string to_markdown(const QualityReport& report) {
 }
 
 std::string to_json(const QualityReport& report) {
-  std::string out = "{\n  \"model\": " + quoted(report.model) + ",\n  \"version\": " + quoted(report.version) +
-                    ",\n  \"device\": " + quoted(report.device) + ",\n  \"text\": " + quoted(report.text) +
+  std::string out = "{\n  \"model\": " + json_quoted(report.model) + ",\n  \"version\": " + json_quoted(report.version) +
+                    ",\n  \"device\": " + json_quoted(report.device) + ",\n  \"text\": " + json_quoted(report.text) +
                     format(",\n  \"n_parameter\": %llu,\n  \"n_scored\": %llu,\n  \"complete\": %s,\n",
                            static_cast<unsigned long long>(report.n_parameter),
                            static_cast<unsigned long long>(report.n_scored), report.complete ? "true" : "false");
   const size_t best = report.recommended();
-  out += "  \"recommended\": " + (best ? quoted(report.rows[best].name) : "null") + ",\n  \"types\": [";
+  out += "  \"recommended\": " + (best ? json_quoted(report.rows[best].name) : "null") + ",\n  \"types\": [";
   for (size_t i = 0; i < report.rows.size(); ++i) {
     const QualityRow& r = report.rows[i];
-    out += std::string(i ? "," : "") + "\n    {\"type\": " + quoted(r.name) +
+    out += std::string(i ? "," : "") + "\n    {\"type\": " + json_quoted(r.name) +
            format(", \"base\": %s, \"file_bytes\": %llu, \"memory_bytes\": %llu, \"bits_per_weight\": %.6g, "
                   "\"perplexity\": %.9g, \"perplexity_error\": %.6g, \"kl_mean\": %.9g, \"kl_mean_error\": %.6g, "
                   "\"kl_99\": %.9g, \"same_top\": %.9g, \"decode_tokens_per_s\": %.6g, "
@@ -127,22 +98,22 @@ std::string to_json(const QualityReport& report) {
 
 std::string to_html(const QualityReport& report) {
   std::string out =
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Quality of " + escaped(report.model) +
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Quality of " + xml_escaped(report.model) +
       "</title>\n<style>body{font:16px/1.5 sans-serif;max-width:62em;margin:2em auto;padding:0 1em}"
       "table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{border-bottom:1px solid #ccc;"
       "padding:.3em .7em;text-align:right}th:first-child,td:first-child{text-align:left}"
       "tr.best{background:#e3f1e3}svg{max-width:100%;height:auto}</style></head><body>\n<h1>Quality of " +
-      escaped(report.model) + "</h1>\n<p>" + escaped(about(report)) + ". Text: " + escaped(report.text) +
+      xml_escaped(report.model) + "</h1>\n<p>" + xml_escaped(about(report)) + ". Text: " + xml_escaped(report.text) +
       "</p>\n<table><tr>";
-  for (const std::string& column : kColumns) out += "<th>" + escaped(column) + "</th>";
+  for (const std::string& column : kColumns) out += "<th>" + xml_escaped(column) + "</th>";
   out += "</tr>\n";
   const size_t best = report.recommended();
   for (size_t i = 0; i < report.rows.size(); ++i) {
     out += best && i == best ? "<tr class=\"best\">" : "<tr>";
-    for (const std::string& text : cells_of(report.rows[i], i == 0)) out += "<td>" + escaped(text) + "</td>";
+    for (const std::string& text : cells_of(report.rows[i], i == 0)) out += "<td>" + xml_escaped(text) + "</td>";
     out += "</tr>\n";
   }
-  return out + "</table>\n<p>" + escaped(report.recommendation()) + "</p>\n" + to_svg(report) + "</body></html>\n";
+  return out + "</table>\n<p>" + xml_escaped(report.recommendation()) + "</p>\n" + to_svg(report) + "</body></html>\n";
 }
 
 }  // namespace command

@@ -3,13 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <memory>
 #include <random>
 
 namespace command {
@@ -22,27 +18,6 @@ extern "C" void on_interrupt(int) {
   // A second Ctrl-C ends the program at once.
   if (interrupted) std::_Exit(130);
   interrupted = 1;
-}
-
-constexpr size_t kMaxPrompt = size_t{1} << 28;
-
-// What is left of a stream, up to kMaxPrompt and a byte more.
-std::string read_all(std::FILE* in, const std::string& name) {
-  std::string out;
-  char piece[65536];
-  while (out.size() <= kMaxPrompt) {
-    const size_t n = std::fread(piece, 1, sizeof piece, in);
-    out.append(piece, n);
-    if (n < sizeof piece) break;
-  }
-  if (std::ferror(in)) throw Failure(name + ": cannot be read: " + std::strerror(errno));
-  return out;
-}
-
-std::string read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (!file) throw Failure(path + ": cannot be opened: " + std::strerror(errno));
-  return read_all(file.get(), path);
 }
 
 }  // namespace
@@ -138,20 +113,6 @@ rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* de
   return to;
 }
 
-void check_writable(const std::string& path) {
-  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
-  const std::string folder = parent.empty() ? "." : parent.string();
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) throw Failure(path + ": is a folder, expected a file's name");
-  if (::access(folder.c_str(), W_OK) != 0) throw Failure(path + ": cannot be written: " + std::strerror(errno));
-}
-
-void check_output() {
-  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
-  if (errno == EPIPE) std::exit(1);
-  throw Failure(std::string("standard output: cannot be written: ") + std::strerror(errno));
-}
-
 std::string process_escapes(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -184,16 +145,9 @@ std::string process_escapes(const std::string& text) {
 std::string read_prompt(const Options& options) {
   if (!options.prompt.empty() && !options.file.empty())
     throw Failure("-p and -f are both given: name one prompt");
-  std::string text;
-  if (options.prompt == "-" || options.file == "-") {
-    text = read_all(stdin, "standard input");
-  } else if (!options.file.empty()) {
-    text = read_file(options.file);
-  } else {
-    text = options.escape ? process_escapes(options.prompt) : options.prompt;
-  }
-  if (text.size() > kMaxPrompt) throw Failure("the prompt is larger than 256 MB");
-  return text;
+  if (options.prompt == "-") return read_text("-");
+  if (!options.file.empty()) return read_text(options.file);
+  return options.escape ? process_escapes(options.prompt) : options.prompt;
 }
 
 std::string neutralise(std::string_view text) {
@@ -218,10 +172,7 @@ std::string neutralise(std::string_view text) {
 void print(std::string_view text, bool to_terminal) {
   const std::string shown = to_terminal ? neutralise(text) : std::string(text);
   std::fwrite(shown.data(), 1, shown.size(), stdout);
-  std::fflush(stdout);
-  if (!std::ferror(stdout)) return;
-  if (errno == EPIPE) std::exit(1);  // the reader has gone and knows
-  throw Failure(std::string("standard output: cannot be written: ") + std::strerror(errno));
+  check_output();
 }
 
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens) {

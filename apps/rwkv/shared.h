@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "failure.h"
+#include "files.h"
 #include "options.h"
 #include "rwkv.hpp"
 
@@ -47,12 +47,6 @@ rwkv_sampler_options sampler_options(const SamplingOptions& options, const char*
 
 // -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for.
 std::string read_prompt(const Options& options);
-// A file, or standard input for "-". Failure when no name is given.
-std::string read_text(const std::string& file);
-// Failure when nothing can be written there, before long work is done for it.
-void check_writable(const std::string& path);
-// Flushes standard output; Failure when something of it was lost.
-void check_output();
 std::string process_escapes(const std::string& text);
 
 // Control characters that could steer a terminal become visible symbols.

@@ -5,14 +5,12 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "base/mapped_file.h"
 #include "convert/metadata.h"
+#include "formats/formats.h"
 #include "tokenizers/gguf_export.h"
 
 namespace rwkv {
 namespace {
-
-constexpr size_t kWorldVocab = 65536, kMaxTokenizerFile = size_t{64} << 20;
 
 // In the words of Jinja, for programs that ask the file: turns of "WeightRole: text" with a blank line after each.
 constexpr std::string_view kWorldTemplate =
@@ -26,22 +24,10 @@ constexpr std::string_view kChatMlTemplate =
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}";
 
-std::string read_text(const std::string& path) {
-  const auto map = MappedFile::open(path);
-  if (map->bytes().size() > kMaxTokenizerFile)
-    throw Error(Code::kFormat, "{}: {} bytes, expected a tokenizer of at most {}", path, map->bytes().size(),
-                kMaxTokenizerFile);
-  return {reinterpret_cast<const char*>(map->bytes().data()), map->bytes().size()};
-}
-
 // The file named by the user, or the one beside the weights of a Hugging Face folder; "" when there is none.
 std::string tokenizer_file(const Model& m, const std::string& tokenizer_path) {
-  if (!tokenizer_path.empty()) return tokenizer_path;
-  for (const auto& [key, value] : m.weights->file().meta())
-    if (key.rfind("folder.", 0) == 0) return std::get<std::string>(value);
-  return "";
+  return tokenizer_path.empty() ? tokenizer_in_folder(m.weights->file()) : tokenizer_path;
 }
-bool is_json(const std::string& text) { return text.find_first_not_of(" \t\r\n") == text.find('{'); }
 
 std::unique_ptr<Tokenizer> world_of_gguf(const TensorFile& file) {
   const std::string* model = file.meta_string("tokenizer.ggml.model");
@@ -86,8 +72,8 @@ void add_tokenizer(const Model& m, const std::string& tokenizer_path, Metadata& 
   const size_t n_vocab = m.plan->n_vocab;
   const std::string path = tokenizer_file(m, tokenizer_path);
   if (!path.empty()) {
-    const std::string text = read_text(path);
-    GgufVocabulary vocabulary = is_json(text) ? export_tokenizer_json(text, path, n_vocab)
+    const std::string text = read_tokenizer_file(path);
+    GgufVocabulary vocabulary = is_tokenizer_json(text) ? export_tokenizer_json(text, path, n_vocab)
                                               : export_world(*parse_world_vocabulary(text, path), n_vocab);
     if (vocabulary.tokens.size() > n_vocab)
       throw Error(Code::kFormat, "{}: {} tokens, but the model has {}", path, vocabulary.tokens.size(), n_vocab);
@@ -109,9 +95,9 @@ void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const
   };
   std::string_view chat = kWorldTemplate;
   if (const std::string path = tokenizer_file(m, tokenizer_path); !path.empty()) {
-    const std::string text = read_text(path);
-    write(is_json(text) ? "tokenizer.json" : "rwkv_vocab.txt", text);
-    if (is_json(text) && text.find("<|im_end|>") != std::string::npos) chat = kChatMlTemplate;
+    const std::string text = read_tokenizer_file(path);
+    write(is_tokenizer_json(text) ? "tokenizer.json" : "rwkv_vocab.txt", text);
+    if (is_tokenizer_json(text) && text.find("<|im_end|>") != std::string::npos) chat = kChatMlTemplate;
   } else if (const auto world = world_of_gguf(m.weights->file())) {
     write("rwkv_vocab.txt", world_vocabulary_text(*world));
   } else if (m.plan->n_vocab == kWorldVocab) {

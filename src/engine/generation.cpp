@@ -51,22 +51,30 @@ void Generation::feed_token() {
     ++n_accepted_;
     guessed_.erase(guessed_.begin());
     if (guessed_.empty()) n_guess_ = std::min(2 * n_guess_, options_.n_draft);
-    ++ahead_row_;
+    take_logits(ahead_row_ + 1);
   } else {
     if (!guessed_.empty()) n_guess_ = std::max<size_t>(1, n_guess_ - guessed_.size());
     guessed_ = guess();
-    std::vector<Token> tokens = guessed_;
-    tokens.insert(tokens.begin(), token_);
-    ahead_logits_.resize(tokens.size() * logits_.size());
-    session_.feed_ahead(tokens, ahead_logits_, ahead_);
-    n_drafted_ += guessed_.size();
-    ahead_row_ = 0;
+    if (guessed_.empty()) feed({&token_, 1});
+    else feed_with_guesses();
   }
-  std::copy_n(ahead_logits_.begin() + static_cast<ptrdiff_t>(ahead_row_ * logits_.size()), logits_.size(),
-              logits_.begin());
   if (options_.n_draft == 0) return;
   lookup_.add(token_);
   draft_fed_.push_back(token_);
+}
+
+void Generation::feed_with_guesses() {
+  std::vector<Token> tokens = guessed_;
+  tokens.insert(tokens.begin(), token_);
+  ahead_logits_.resize(tokens.size() * logits_.size());
+  session_.feed_ahead(tokens, ahead_logits_, ahead_);
+  n_drafted_ += guessed_.size();
+  take_logits(0);
+}
+
+void Generation::take_logits(size_t row) {
+  ahead_row_ = row;
+  std::copy_n(ahead_logits_.begin() + static_cast<ptrdiff_t>(row * logits_.size()), logits_.size(), logits_.begin());
 }
 
 std::vector<Token> Generation::guess() {

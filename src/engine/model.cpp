@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "convert/load.h"
 #include "base/utf8.h"
+#include "convert/load.h"
 #include "formats/formats.h"
 
 namespace rwkv {

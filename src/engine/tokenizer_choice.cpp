@@ -2,23 +2,14 @@
 // guessed beyond what is sure.
 #include "base/error.h"
 #include "engine/model.h"
+#include "formats/formats.h"
 
 namespace rwkv {
 namespace {
 
-constexpr size_t kWorldVocab = 65536, kMaxTokenizerFile = size_t{64} << 20;
-
-std::string read_text(const std::string& path) {
-  const auto map = MappedFile::open(path);
-  if (map->bytes().size() > kMaxTokenizerFile)
-    throw Error(Code::kFormat, "{}: {} bytes, expected a tokenizer of at most {}", path,
-                map->bytes().size(), kMaxTokenizerFile);
-  return {reinterpret_cast<const char*>(map->bytes().data()), map->bytes().size()};
-}
-
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {
-  const std::string text = read_text(path);
-  if (text.find_first_not_of(" \t\r\n") == text.find('{')) return parse_tokenizer_json(text, path);
+  const std::string text = read_tokenizer_file(path);
+  if (is_tokenizer_json(text)) return parse_tokenizer_json(text, path);
   return parse_world_vocabulary(text, path);
 }
 
@@ -50,17 +41,6 @@ std::unique_ptr<Tokenizer> from_gguf(const TensorFile& file, const std::string& 
   throw Error(Code::kUnsupported, "{}: tokenizer \"{}\", expected \"rwkv\" or \"gpt2\"", file.path(), model);
 }
 
-// A World vocabulary, else tokenizer.json, in the model's folder; the folder of a single file does not count,
-// since other models may lie there too.
-std::unique_ptr<Tokenizer> from_folder(const TensorFile& file) {
-  const std::string* json = nullptr;
-  for (const auto& [key, value] : file.meta()) {  // as the folder's reader has named them, sorted
-    if (key.rfind("folder.rwkv_vocab", 0) == 0) return read_tokenizer(std::get<std::string>(value));
-    if (key == "folder.tokenizer.json") json = &std::get<std::string>(value);
-  }
-  return json ? read_tokenizer(*json) : nullptr;
-}
-
 }  // namespace
 
 std::unique_ptr<Tokenizer> choose_tokenizer(const TensorFile& file, size_t n_vocab,
@@ -68,7 +48,8 @@ std::unique_ptr<Tokenizer> choose_tokenizer(const TensorFile& file, size_t n_voc
   if (!tokenizer_path.empty()) return read_tokenizer(tokenizer_path);
   if (const std::string* model = file.meta_string("tokenizer.ggml.model"); model && *model != "none")
     return from_gguf(file, *model);
-  if (auto found = from_folder(file)) return found;
+  // A Hugging Face folder's own; the folder of a single file does not count, since other models may lie there too.
+  if (const std::string found = tokenizer_in_folder(file); !found.empty()) return read_tokenizer(found);
   if (n_vocab == kWorldVocab) return builtin_world_tokenizer();
   if (n_vocab <= 256) return make_byte_tokenizer(n_vocab);
   why_not = strf("{}: no tokenizer comes with this model of {} tokens; name one with --tokenizer FILE "

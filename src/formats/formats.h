@@ -22,5 +22,7 @@ std::unique_ptr<TensorFile> read_ggmf(const std::string& path, std::shared_ptr<M
 // configuration's scalars become metadata "config.<key>" (nested objects and arrays are left out); the
 // files that stand beside it (tokenizer.json, rwkv_vocab*.txt) are named in metadata "folder.<file name>".
 std::unique_ptr<TensorFile> read_hf_folder(const std::string& path);
+// The tokenizer's file in the folder that was read: a World vocabulary before tokenizer.json; "" when there is none.
+std::string tokenizer_in_folder(const TensorFile& file);
 
 }  // namespace rwkv

@@ -173,4 +173,13 @@ std::unique_ptr<TensorFile> read_hf_folder(const std::string& path) {
   return HfFolder(path).read();
 }
 
+std::string tokenizer_in_folder(const TensorFile& file) {
+  std::string json;
+  for (const auto& [key, value] : file.meta()) {
+    if (key.rfind("folder.rwkv_vocab", 0) == 0) return std::get<std::string>(value);
+    if (key == "folder.tokenizer.json") json = std::get<std::string>(value);
+  }
+  return json;
+}
+
 }  // namespace rwkv

@@ -6,8 +6,10 @@
 
 #include "base/atomic_file.h"
 #include "base/byte_reader.h"
+#include "base/byte_writer.h"
 #include "base/utf8.h"
 #include "formats/formats.h"
+#include "formats/writers.h"
 
 namespace rwkv {
 namespace {
@@ -108,77 +110,54 @@ Imatrix load_dat(const std::string& path, std::span<const std::byte> bytes) {
   return out;
 }
 
-// Little-endian pieces of a file in memory: importance matrices are small.
-struct Bytes {
-  std::string out;
-  template <typename T>
-  void number(T value) {
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  void text(std::string_view value) {
-    number(static_cast<uint64_t>(value.size()));
-    out += value;
-  }
-  void floats(const std::vector<double>& values) {
-    for (const double x : values) number(static_cast<float>(x));
-  }
-  void pad(size_t unit) { out.resize((out.size() + unit - 1) / unit * unit); }
-};
-
-std::string gguf_bytes(const Imatrix& imatrix) {
-  constexpr uint32_t kUint32 = 4, kString = 8, kArray = 9, kF32 = 0;
-  constexpr size_t kAlignment = 32;
-  Bytes b;
-  b.out = "GGUF";
-  b.number(uint32_t{3});
-  b.number(static_cast<uint64_t>(2 * imatrix.entries.size()));
-  b.number(uint64_t{4});
-  b.text("general.type"), b.number(kString), b.text("imatrix");
-  b.text("imatrix.datasets"), b.number(kArray), b.number(kString);
-  b.number(static_cast<uint64_t>(imatrix.datasets.size()));
-  for (const std::string& name : imatrix.datasets) b.text(name);
-  b.text("imatrix.chunk_count"), b.number(kUint32), b.number(imatrix.n_chunk);
-  b.text("imatrix.chunk_size"), b.number(kUint32), b.number(imatrix.chunk_size);
-  Bytes data;
-  const auto tensor = [&](const std::string& name, const std::vector<double>& values, uint64_t n_col,
-                          uint64_t n_matrix) {
-    data.pad(kAlignment);
-    b.text(name), b.number(uint32_t{2}), b.number(n_col), b.number(n_matrix), b.number(kF32);
-    b.number(static_cast<uint64_t>(data.out.size()));
-    data.floats(values);
-  };
-  for (const auto& [name, entry] : imatrix.entries) {
-    const size_t n = entry.counts.size();
-    tensor(name + std::string(kSums), entry.sums, entry.sums.size() / n, n);
-    tensor(name + std::string(kCounts), entry.counts, 1, n);
-  }
-  b.pad(kAlignment);
-  data.pad(kAlignment);
-  return b.out + data.out;
+std::span<const std::byte> as_floats(const std::vector<double>& values, std::vector<float>& store) {
+  store.assign(values.begin(), values.end());
+  return std::as_bytes(std::span(store));
 }
 
-std::string dat_bytes(const Imatrix& imatrix) {
-  Bytes b;
+void save_gguf(const Imatrix& imatrix, const std::string& path) {
+  const Metadata meta = {{"general.type", std::string("imatrix")},
+                         {"imatrix.datasets", imatrix.datasets},
+                         {"imatrix.chunk_count", int64_t{imatrix.n_chunk}},
+                         {"imatrix.chunk_size", int64_t{imatrix.chunk_size}}};
+  std::vector<TensorSpec> tensors;
+  std::vector<const std::vector<double>*> values;
+  for (const auto& [name, entry] : imatrix.entries) {
+    const size_t n = entry.counts.size();
+    tensors.push_back({name + std::string(kSums), DType::kF32, {n, entry.sums.size() / n}});
+    tensors.push_back({name + std::string(kCounts), DType::kF32, {n, 1}});
+    values.insert(values.end(), {&entry.sums, &entry.counts});
+  }
+  write_gguf(path, meta, tensors, [&](size_t i, const ByteSink& sink) {
+    std::vector<float> store;
+    sink(as_floats(*values[i], store));
+  });
+}
+
+void save_dat(const Imatrix& imatrix, const std::string& path) {
+  ByteWriter b;
   const auto string = [&](const std::string& value) {
     b.number(static_cast<int32_t>(value.size()));
-    b.out += value;
+    b.text(value);
   };
   b.number(static_cast<int32_t>(imatrix.entries.size()));
   for (const auto& [name, entry] : imatrix.entries) {
     const size_t n = entry.counts.size(), n_col = entry.sums.size() / n;
     const double most = *std::max_element(entry.counts.begin(), entry.counts.end());
     const double calls = std::ceil(most / imatrix.chunk_size);
-    std::vector<double> values(entry.sums.size());
-    for (size_t i = 0; i < values.size(); ++i)
-      if (const double count = entry.counts[i / n_col]; count > 0) values[i] = entry.sums[i] / count * calls;
     string(name);
     b.number(static_cast<int32_t>(calls));
-    b.number(static_cast<int32_t>(values.size()));
-    b.floats(values);
+    b.number(static_cast<int32_t>(entry.sums.size()));
+    for (size_t i = 0; i < entry.sums.size(); ++i) {
+      const double count = entry.counts[i / n_col];
+      b.number(static_cast<float>(count > 0 ? entry.sums[i] / count * calls : 0));
+    }
   }
   b.number(static_cast<int32_t>(imatrix.n_chunk));
   string(imatrix.datasets.empty() ? "" : imatrix.datasets.back());
-  return b.out;
+  AtomicFile file(path);
+  file.write(b.bytes());
+  file.commit();
 }
 
 }  // namespace
@@ -192,10 +171,8 @@ Imatrix load_imatrix(const std::string& path, std::shared_ptr<MappedFile> map) {
 }
 
 void save_imatrix(const Imatrix& imatrix, const std::string& path, ImatrixFormat format) {
-  const std::string bytes = format == ImatrixFormat::kGguf ? gguf_bytes(imatrix) : dat_bytes(imatrix);
-  AtomicFile file(path);
-  file.write(std::as_bytes(std::span(bytes)));
-  file.commit();
+  if (format == ImatrixFormat::kGguf) save_gguf(imatrix, path);
+  else save_dat(imatrix, path);
 }
 
 void merge_imatrix(Imatrix& into, const Imatrix& from) {

@@ -24,8 +24,8 @@ class Tokenizer {
   virtual std::string_view kind() const = 0;  // "world", "bpe", "bytes"
   // Number of ids, highest id + 1 (rows of a model beyond it have no text).
   virtual size_t n_token() const = 0;
-  // Greedy or BPE as the kind says; never adds BOS or EOS. Never fails; every input byte is
-  // covered. BPE normalises to NFC where its file says so, and writes U+FFFD for a byte that has no
+  // Greedy or BPE as the kind says; never adds BOS or EOS. Every input byte is covered;
+  // a vocabulary of bytes refuses those it lacks (Error{kArgument}). BPE normalises to NFC where its file says so, and writes U+FFFD for a byte that has no
   // token, which can only be one that UTF-8 never has; with these exceptions decode(encode(text))
   // is text.
   virtual std::vector<Token> encode(std::string_view text, Special special) const = 0;
@@ -61,6 +61,12 @@ std::unique_ptr<Tokenizer> parse_world_vocabulary(std::string_view text, const s
 std::unique_ptr<Tokenizer> make_world_from_gguf(std::span<const std::string> tokens,
                                                 std::span<const int64_t> types,
                                                 const std::string& source);
+// A tokenizer's file as text, at most 64 MB; Error{kIo}, Error{kFormat}. It is a tokenizer.json, or else to be read
+// as a World vocabulary.
+std::string read_tokenizer_file(const std::string& path);
+bool is_tokenizer_json(std::string_view text);
+
+constexpr size_t kWorldVocab = 65536;  // rows of the embedding of every World model
 // The World vocabulary that is built into the library, n_token() 65,536 as its models have rows:
 // ids 0 and 65530 on have no text. Parsed at each call (about 10 ms): keep it.
 std::unique_ptr<Tokenizer> builtin_world_tokenizer();
@@ -76,8 +82,8 @@ std::unique_ptr<Tokenizer> make_bpe_from_gguf(std::span<const std::string> token
                                               std::span<const std::string> merges,
                                               std::string_view pre, const std::string& source);
 
-// Id = byte value, for vocabularies of up to 256 entries (n_token ids). Other bytes become '?', or
-// id 0 when n_token <= 63. Error{kArgument} when n_token is 0 or above 256.
+// Id = byte value, for vocabularies of up to 256 entries (n_token ids). A text with another
+// byte is refused. Error{kArgument} when n_token is 0 or above 256.
 std::unique_ptr<Tokenizer> make_byte_tokenizer(size_t n_token);
 
 // Cuts a byte stream into valid UTF-8 as soon as it is complete. Ill-formed bytes become U+FFFD,

@@ -15,7 +15,6 @@ extern "C" __attribute__((visibility("hidden"))) const char rwkv_world_vocabular
 namespace rwkv {
 namespace {
 
-constexpr size_t kWorldRows = 65536;  // the embedding of every World model
 
 // The whole number that is all of `digits`, below `limit`.
 size_t parse_whole(std::string_view digits, size_t limit, std::string_view what,
@@ -70,7 +69,7 @@ std::unique_ptr<Tokenizer> builtin_world_tokenizer() {
   const std::string source = "built-in World vocabulary";
   const auto size = static_cast<size_t>(rwkv_world_vocabulary_end - rwkv_world_vocabulary_begin);
   std::vector<std::string> entries = parse_lines({rwkv_world_vocabulary_begin, size}, source);
-  entries.resize(kWorldRows);
+  entries.resize(kWorldVocab);
   return make_world_tokenizer(std::move(entries), {0}, source);
 }
 

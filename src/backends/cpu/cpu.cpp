@@ -268,7 +268,8 @@ void CpuExecutor::walk_through(const Stages& stages, size_t rows) {
   if (profiling_) {
     lap_ = std::chrono::steady_clock::now();
     for (const StageOps& s : stages)
-      for (size_t op = s.first; op < s.last; ++op) calls_[op] += s.phase != Phase::kMix && s.phase != Phase::kCarry && s.phase != Phase::kQuantize;
+      if (s.phase != Phase::kMix && s.phase != Phase::kCarry && s.phase != Phase::kQuantize)  // one phase an op
+        for (size_t op = s.first; op < s.last; ++op) ++calls_[op];
   }
   pool_.walk(*this, stages.size());
   if (!stages.empty()) lap(stages.back().last - 1);

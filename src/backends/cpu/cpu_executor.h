@@ -55,7 +55,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   using Stages = std::vector<StageOps>;
   // What a linear stage reads; lies in the staging ring.
   struct LinearInput {
-    const float* x;  // float weights
+    float* x;  // float weights: copied here, or with many rows where the value lies
     size_t x_stride;
     uint8_t* blocks;  // block types: blocks, scales, sums of the quantized rows
     float* scale;

@@ -1,6 +1,7 @@
 // Linear ops: inputs are copied (or quantized) into the staging ring, pieces of output are computed into a
 // thread's scratch, and the first thread to finish a piece writes it out.
 #include <algorithm>
+#include <new>
 
 #include "backends/cpu/cpu_executor.h"
 
@@ -69,7 +70,7 @@ void CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
                        out.scale + t * n_block, out.sum + 2 * t * n_block});
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
-      float* copy = const_cast<float*>(out.x) + t * out.x_stride;
+      float* copy = out.x + t * out.x_stride;
       std::fill(std::copy_n(x, input.cols, copy), copy + out.x_stride, 0.0f);
     }
   }

@@ -95,30 +95,7 @@ const NameScheme& choose(const TensorFile& file) {
               file.tensors().empty() ? std::string("none") : file.tensors().front().name);
 }
 
-// "v5.2" -> "GGUF rwkv5"
-std::string scheme_name(std::string_view version) {
-  if (version.size() >= 2 && version[0] == 'v') return "GGUF rwkv" + std::string(version.substr(1, 1));
-  return "GGUF " + std::string(version);
-}
-
 }  // namespace
-
-std::string gguf_name(std::string_view version, std::string_view canonical) {
-  const std::string wanted = scheme_name(version);
-  const Starred starred = star(std::string(canonical));
-  std::string found;
-  for (const NameScheme& scheme : gguf_schemes()) {
-    if (scheme.name != wanted) continue;
-    for (const NameRow& row : scheme.rows) {  // the first row wins: the hybrids' own stand before the common
-      if (row.transform == Transform::kSplit || !found.empty()) continue;
-      const auto from = expand(row.from), to = expand(row.to);
-      for (size_t i = 0; i < to.size(); ++i)
-        if (to[i] == starred.name) found = unstar(from[i], starred.number);
-        else if (to[i] == canonical) found = from[i];  // names with a layer's number of their own
-    }
-  }
-  return found;
-}
 
 std::shared_ptr<Weights> canonical_weights(std::shared_ptr<TensorFile> file) {
   const NameScheme& scheme = choose(*file);
