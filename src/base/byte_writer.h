@@ -3,10 +3,9 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
-#include <vector>
 
 namespace rwkv {
 
@@ -16,21 +15,16 @@ class ByteWriter {
  public:
   template <typename T>
   void number(T value) {
-    const auto at = bytes_.size();
-    bytes_.resize(at + sizeof value);
-    std::memcpy(bytes_.data() + at, &value, sizeof value);
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
-  void text(std::string_view text) {
-    const auto part = std::as_bytes(std::span(text.data(), text.size()));
-    bytes_.insert(bytes_.end(), part.begin(), part.end());
-  }
+  void text(std::string_view text) { bytes_ += text; }
   void pad(size_t multiple) { bytes_.resize((bytes_.size() + multiple - 1) / multiple * multiple); }
 
   size_t size() const { return bytes_.size(); }
-  std::span<const std::byte> bytes() const { return bytes_; }
+  std::span<const std::byte> bytes() const { return std::as_bytes(std::span(bytes_)); }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::string bytes_;
 };
 
 }  // namespace rwkv
