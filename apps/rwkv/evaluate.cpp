@@ -158,7 +158,8 @@ class Evaluator {
     if (found.n_done > found.n_token || found.n_kl > left / sizeof(float) || found.sums.n > found.n_done)
       throw Failure(path + ": is damaged; remove it to start anew");
     out_.kl.resize(found.n_kl);
-    std::memcpy(out_.kl.data(), bytes.data() + sizeof found, found.n_kl * sizeof(float));
+    if (found.n_kl != 0)  // memcpy wants no null pointer, not even for 0 bytes
+      std::memcpy(out_.kl.data(), bytes.data() + sizeof found, found.n_kl * sizeof(float));
     out_.sums = found.sums;
     out_.n_done = found.n_done;
     if (found.n_done % length_ == 0) return;

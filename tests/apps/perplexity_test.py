@@ -116,19 +116,20 @@ class Perplexity(unittest.TestCase):
         big.write_text(TEXT * 60)
         want = self.run_json("-f", str(big), "--kl-divergence-base", str(self.path / "whole"))
         arguments = ["-f", str(big), "--resume", str(resume), "--kl-divergence-base", str(base)]
-        interrupted = 0
-        for _ in range(50):
+        interrupted, patience = 0, 0.2
+        for _ in range(12):
             process = subprocess.Popen([COMMAND, "perplexity", "-m", MODEL, "--json", *arguments],
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             if interrupted < 3:
-                time.sleep(0.4)
+                time.sleep(patience)
                 process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=300)
             if process.returncode == 0:
                 break
-            # Interrupted before anything was scored: one sentence; else 130.
-            self.assertIn(process.returncode, (1, 130, -signal.SIGINT), err)
+            # -SIGINT: it had not come as far as to catch it. A build with sanitizers starts slowly.
+            self.assertIn(process.returncode, (130, -signal.SIGINT), err)
             interrupted += process.returncode == 130
+            patience *= 1 if process.returncode == 130 else 1.5
         self.assertEqual(json.loads(out), want)
         self.assertEqual(base.read_bytes(), (self.path / "whole").read_bytes())
         self.assertEqual(sorted(p.name for p in self.path.iterdir()), ["base", "big", "text", "whole"])

@@ -109,7 +109,9 @@ class Plain(PullTest):
     def test_a_server_without_ranges_gets_one_stream(self) -> None:
         url, file = self.file(ranges=False)
         self.assertIn("no ranges", self.pulls(url, file.content))
-        self.assertEqual(file.most_at_once, 1)
+        # The question and one stream. A look at most_at_once would be a race: the server may see late that
+        # the question's connection was closed.
+        self.assertEqual(file.n_request, 2)
 
     def test_a_server_that_says_no_length(self) -> None:
         content = random_bytes(3 * MB)
