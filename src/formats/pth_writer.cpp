@@ -155,16 +155,17 @@ class ZipWriter {
   std::vector<Entry> entries_;
 };
 
-// Protocol 2, without memos: an ordered dict of calls of _rebuild_tensor_v2.
-class StateDictPickle {
+// Protocol 2, without memos: an ordered dict, or a list, of calls of _rebuild_tensor_v2.
+class TensorPickle {
  public:
-  explicit StateDictPickle(const std::string& path) : path_(path) {
+  TensorPickle(const std::string& path, bool list) : path_(path), list_(list) {
     out_.text("\x80\x02");
-    dict();
+    if (list) out_.text("]");
+    else dict();
     out_.text("(");
   }
   void tensor(const TensorSpec& t, size_t key) {
-    text(t.name);
+    if (!list_) text(t.name);
     global("torch._utils", "_rebuild_tensor_v2");
     out_.text("((");
     text("storage");
@@ -183,7 +184,7 @@ class StateDictPickle {
     out_.text("tR");
   }
   std::span<const std::byte> finish() {
-    out_.text("u.");
+    out_.text(list_ ? "e." : "u.");
     return out_.bytes();
   }
 
@@ -232,13 +233,13 @@ class StateDictPickle {
   }
 
   const std::string& path_;
+  bool list_;
   ByteWriter out_;
 };
 
-}  // namespace
-
-void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source) {
-  StateDictPickle pickle(path);
+void write_archive(const std::string& path, bool list, const std::vector<TensorSpec>& tensors,
+                   const TensorSource& source) {
+  TensorPickle pickle(path, list);
   for (size_t i = 0; i < tensors.size(); ++i) pickle.tensor(tensors[i], i);
   const auto data = pickle.finish();
   AtomicFile file(path);
@@ -262,6 +263,15 @@ void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, 
   add_text("archive/version", "3\n");
   zip.finish();
   file.commit();
+}
+
+}  // namespace
+
+void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source) {
+  write_archive(path, false, tensors, source);
+}
+void write_pth_list(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source) {
+  write_archive(path, true, tensors, source);
 }
 
 }  // namespace rwkv

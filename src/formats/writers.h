@@ -41,6 +41,8 @@ size_t gguf_header_bytes(const Metadata& meta, const std::vector<TensorSpec>& te
 
 // A state dict as torch.save writes it (zip, stored): F64, F32, F16, BF16.
 void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source);
+// A list of tensors without names.
+void write_pth_list(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source);
 
 // The same types. The metadata are strings.
 void write_safetensors(const std::string& path, const std::vector<TensorSpec>& tensors,
