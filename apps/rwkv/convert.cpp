@@ -78,8 +78,14 @@ int run_conversion(const ConvertOptions& from, bool quantizing) {
   catch_interrupt();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit ends in a sentence, like a full disk
   const Stopwatch watch;
-  if (quantizing) rwkv_api::quantize(from.in, from.out, o);
-  else rwkv_api::convert(from.in, from.out, o);
+  try {
+    if (quantizing) rwkv_api::quantize(from.in, from.out, o);
+    else rwkv_api::convert(from.in, from.out, o);
+  } catch (const rwkv_api::Error& error) {
+    if (error.status() != RWKV_ERR_STOPPED) throw;
+    line.clear();
+    throw Failure("stopped: " + from.out + " is not written");
+  }
   line.clear();
   print_summary(from, watch.seconds());
   return 0;
