@@ -1,5 +1,5 @@
-// rwkv state: what state files hold, in other programs' layouts, mixed and compared. The model says how long
-// each array is, so every action needs -m.
+// rwkv state: what state files hold, in other programs' layouts, mixed and compared. The model says
+// how long each array is, so every action needs -m.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -25,7 +25,8 @@ void print_arrays(const char* text) {
     n += size;
     largest = std::max(largest, most);
   }
-  std::printf("  all               %8.0f %12.5g %12.5g\n", n, n > 0 ? std::sqrt(sum / n) : 0.0, largest);
+  std::printf("  all               %8.0f %12.5g %12.5g\n", n, n > 0 ? std::sqrt(sum / n) : 0.0,
+              largest);
 }
 
 // "FILE:0.3" -> FILE and 0.3; NAN when no weight is given.
@@ -47,9 +48,11 @@ void mix(const rwkv_api::Model& model, const std::vector<std::string>& files) {
     snapshots.push_back(rwkv_api::Snapshot::load(model, path));
     weights.push_back(weight);
   }
-  const auto n_given = std::count_if(weights.begin(), weights.end(), [](float w) { return !std::isnan(w); });
+  const auto n_given =
+      std::count_if(weights.begin(), weights.end(), [](float w) { return !std::isnan(w); });
   if (n_given != 0 && static_cast<size_t>(n_given) != weights.size())
-    throw Failure("state mix: some files have a weight and some not: give all (FILE:WEIGHT) or none");
+    throw Failure(
+        "state mix: some files have a weight and some not: give all (FILE:WEIGHT) or none");
   if (n_given == 0) weights.assign(weights.size(), 1.0f / static_cast<float>(weights.size()));
   for (const auto& snapshot : snapshots) handles.push_back(snapshot.get());
   rwkv_api::Snapshot::mix(handles, weights).save(files[0]);
@@ -70,8 +73,8 @@ int state(const Options& options, const StateOptions& s) {
     const auto second = rwkv_api::Snapshot::load(model, s.files[1]);
     print_arrays(rwkv_snapshot_text(first.get(), second.get()));
   } else {
-    std::printf("%s: %zu floats, %llu tokens seen\n", neutralise(s.files[0]).c_str(), model.state_size(),
-                static_cast<unsigned long long>(first.n_token()));
+    std::printf("%s: %zu floats, %llu tokens seen\n", neutralise(s.files[0]).c_str(),
+                model.state_size(), static_cast<unsigned long long>(first.n_token()));
     print_arrays(rwkv_snapshot_text(first.get(), nullptr));
   }
   return 0;

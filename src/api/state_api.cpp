@@ -9,7 +9,8 @@ using namespace rwkv::api;
 
 extern "C" {
 
-rwkv_status rwkv_snapshot_save_as(const rwkv_snapshot* snapshot, const char* format, const char* path) {
+rwkv_status rwkv_snapshot_save_as(const rwkv_snapshot* snapshot, const char* format,
+                                  const char* path) {
   return guard([&] {
     require(snapshot, "snapshot");
     require(path, "path");
@@ -31,7 +32,8 @@ rwkv_status rwkv_snapshot_mix(const rwkv_snapshot* const* snapshots, const float
       require(snapshots[i], "a snapshot");
       if (snapshots[i]->snapshot.model != snapshots[0]->snapshot.model)
         throw Error(Code::kState, "snapshot {} belongs to another model", i + 1);
-      if (!std::isfinite(weights[i])) throw Error(Code::kArgument, "weight {} is not finite", i + 1);
+      if (!std::isfinite(weights[i]))
+        throw Error(Code::kArgument, "weight {} is not finite", i + 1);
       states.push_back(snapshots[i]->snapshot.state);
     }
     const auto& model = snapshots[0]->snapshot.model;
@@ -50,12 +52,13 @@ const char* rwkv_snapshot_text(const rwkv_snapshot* snapshot, const rwkv_snapsho
     for (const StateArray& a : s.model->plan().state.arrays) {
       double sum = 0, largest = 0;
       for (size_t i = a.offset; i < a.offset + a.size; ++i) {
-        const double x = static_cast<double>(s.state[i]) - (other ? static_cast<double>(other->snapshot.state[i]) : 0);
+        const double x = static_cast<double>(s.state[i]) -
+                         (other ? static_cast<double>(other->snapshot.state[i]) : 0);
         sum += x * x;
         largest = std::max(largest, std::abs(x));
       }
-      text += strf("{}\t{}\t{}\t{}\t{}\n", a.layer, a.name, a.size, std::sqrt(sum / static_cast<double>(a.size)),
-                   largest);
+      text += strf("{}\t{}\t{}\t{}\t{}\n", a.layer, a.name, a.size,
+                   std::sqrt(sum / static_cast<double>(a.size)), largest);
     }
   });
   return status == RWKV_OK ? text.c_str() : "";

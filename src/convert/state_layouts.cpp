@@ -28,10 +28,14 @@ std::vector<const StateArray*> ordered(const Plan& plan, Rank rank) {
   return out;
 }
 std::vector<const StateArray*> rwkv_cpp_order(const Plan& plan) {
-  return ordered(plan, [](const StateArray& a) { return a.name == "ffn_shift" ? 0 : a.name == "att_shift" ? 1 : 2; });
+  return ordered(plan, [](const StateArray& a) {
+    return a.name == "ffn_shift" ? 0 : a.name == "att_shift" ? 1 : 2;
+  });
 }
 std::vector<const StateArray*> pip_order(const Plan& plan) {
-  return ordered(plan, [](const StateArray& a) { return a.name == "att_shift" ? 0 : a.name == "ffn_shift" ? 2 : 1; });
+  return ordered(plan, [](const StateArray& a) {
+    return a.name == "att_shift" ? 0 : a.name == "ffn_shift" ? 2 : 1;
+  });
 }
 
 void take_floats(std::span<const std::byte> bytes, std::vector<float>& state, const StateArray& a) {
@@ -51,8 +55,10 @@ void write_pip(const Plan& plan, const StateAndLength& s, const std::string& pat
   const auto order = pip_order(plan);
   std::vector<TensorSpec> specs;
   for (const StateArray* a : order)
-    specs.push_back({"", DType::kF32, a->n_head ? Shape{a->n_head, a->head_size, a->head_size} : Shape{a->size}});
-  write_pth_list(path, specs, [&](size_t i, const ByteSink& sink) { sink(bytes_of_array(s.state, *order[i])); });
+    specs.push_back({"", DType::kF32,
+                     a->n_head ? Shape{a->n_head, a->head_size, a->head_size} : Shape{a->size}});
+  write_pth_list(path, specs,
+                 [&](size_t i, const ByteSink& sink) { sink(bytes_of_array(s.state, *order[i])); });
 }
 
 void write_tuned(const Plan& plan, const StateAndLength& s, bool by_key, const std::string& path) {
@@ -61,10 +67,13 @@ void write_tuned(const Plan& plan, const StateAndLength& s, bool by_key, const s
   for (const StateArray& a : plan.state.arrays) {
     if (a.n_head == 0) continue;
     heads.push_back(&a);
-    specs.push_back({strf("blocks.{}.att.time_state", a.layer), DType::kF32, {a.n_head, a.head_size, a.head_size}});
+    specs.push_back({strf("blocks.{}.att.time_state", a.layer),
+                     DType::kF32,
+                     {a.n_head, a.head_size, a.head_size}});
   }
   if (heads.empty())
-    throw Error(Code::kUnsupported, "{}: this model has no head states, so there is nothing to be tuned", path);
+    throw Error(Code::kUnsupported,
+                "{}: this model has no head states, so there is nothing to be tuned", path);
   write_pth(path, specs, [&](size_t i, const ByteSink& sink) {
     const StateArray& a = *heads[i];
     const size_t n = a.head_size;
@@ -72,7 +81,8 @@ void write_tuned(const Plan& plan, const StateAndLength& s, bool by_key, const s
                            s.state.begin() + static_cast<ptrdiff_t>(a.offset + a.size));
     for (size_t h = 0; by_key && h < a.n_head; ++h)
       for (size_t k = 0; k < n; ++k)
-        for (size_t v = 0; v < n; ++v) out[(h * n + v) * n + k] = s.state[a.offset + (h * n + k) * n + v];
+        for (size_t v = 0; v < n; ++v)
+          out[(h * n + v) * n + k] = s.state[a.offset + (h * n + k) * n + v];
     sink(std::as_bytes(std::span(out)));
   });
 }
@@ -117,16 +127,19 @@ bool is_llama_state(std::span<const std::byte> bytes) {
   return magic == kLlamaMagic;
 }
 
-StateAndLength parse_llama_state(const Plan& plan, std::span<const std::byte> bytes, const std::string& path) {
+StateAndLength parse_llama_state(const Plan& plan, std::span<const std::byte> bytes,
+                                 const std::string& path) {
   ByteReader in(bytes, path);
   const auto expect = [&](std::string_view what, uint64_t found, uint64_t wanted) {
     if (found != wanted)
-      throw Error(Code::kState, "{}: byte {}: {} is {}, expected {}", path, in.at(), what, found, wanted);
+      throw Error(Code::kState, "{}: byte {}: {} is {}, expected {}", path, in.at(), what, found,
+                  wanted);
   };
   expect("the magic", in.number<uint32_t>("the magic"), kLlamaMagic);
   expect("the version", in.number<uint32_t>("the version"), kLlamaVersion);
   const auto n_token = in.number<uint32_t>("a number of tokens");
-  if (n_token > kMaxTokens) throw Error(Code::kState, "{}: {} tokens, expected fewer", path, n_token);
+  if (n_token > kMaxTokens)
+    throw Error(Code::kState, "{}: {} tokens, expected fewer", path, n_token);
   in.take(size_t{n_token} * 4, "the tokens");
   expect("the number of cells", in.number<uint32_t>("a number of cells"), 1);
   const auto position = in.number<int32_t>("a position");
@@ -135,7 +148,8 @@ StateAndLength parse_llama_state(const Plan& plan, std::span<const std::byte> by
   in.take(size_t{n_sequence} * 4, "sequence ids");
   expect("s_trans", in.number<uint32_t>("s_trans"), 0);
   expect("the number of layers", in.number<uint32_t>("a number of layers"), plan.n_layer);
-  StateAndLength out{std::vector<float>(plan.state.size), position >= 0 ? static_cast<uint64_t>(position) + 1 : 0};
+  StateAndLength out{std::vector<float>(plan.state.size),
+                     position >= 0 ? static_cast<uint64_t>(position) + 1 : 0};
   for (const bool heads : {false, true})
     for (size_t layer = 0; layer < plan.n_layer; ++layer) {
       size_t size = 0;
@@ -151,13 +165,15 @@ StateAndLength parse_llama_state(const Plan& plan, std::span<const std::byte> by
   return out;
 }
 
-StateAndLength parse_rwkv_cpp_state(const Plan& plan, std::span<const std::byte> bytes, const std::string& path) {
+StateAndLength parse_rwkv_cpp_state(const Plan& plan, std::span<const std::byte> bytes,
+                                    const std::string& path) {
   if (bytes.size() != plan.state.size * sizeof(float))
-    throw Error(Code::kState, "{}: {} bytes, expected {} for a raw state of this model", path, bytes.size(),
-                plan.state.size * sizeof(float));
+    throw Error(Code::kState, "{}: {} bytes, expected {} for a raw state of this model", path,
+                bytes.size(), plan.state.size * sizeof(float));
   ByteReader in(bytes, path);
   StateAndLength out{std::vector<float>(plan.state.size), 0};
-  for (const StateArray* a : rwkv_cpp_order(plan)) take_floats(in.take(a->size * sizeof(float), "a state"), out.state, *a);
+  for (const StateArray* a : rwkv_cpp_order(plan))
+    take_floats(in.take(a->size * sizeof(float), "a state"), out.state, *a);
   return out;
 }
 
@@ -174,21 +190,24 @@ StateAndLength parse_pip_state(const Plan& plan, const TensorFile& file) {
   for (size_t i = 0; i < order.size(); ++i) {
     const Tensor* t = file.find(std::to_string(i));
     if (!t || !is_weight_type(t->dtype) || count_of(t->shape) != order[i]->size)
-      throw Error(Code::kState, "{}: tensor {} of the list is {}, expected {} floats ({} of layer {})", file.path(), i,
-                  t ? to_string(t->shape) : "missing", order[i]->size, order[i]->name, order[i]->layer);
+      throw Error(Code::kState,
+                  "{}: tensor {} of the list is {}, expected {} floats ({} of layer {})",
+                  file.path(), i, t ? to_string(t->shape) : "missing", order[i]->size,
+                  order[i]->name, order[i]->layer);
     info(t->dtype).decode(t->bytes.data(), order[i]->size, out.state.data() + order[i]->offset);
   }
   return out;
 }
 
-void write_foreign_state(const Plan& plan, const StateAndLength& s, bool by_key, const std::string& format,
-                         const std::string& path) {
+void write_foreign_state(const Plan& plan, const StateAndLength& s, bool by_key,
+                         const std::string& format, const std::string& path) {
   RWKV_CHECK(s.state.size() == plan.state.size);
   if (format == "rwkv.cpp") return write_rwkv_cpp(plan, s, path);
   if (format == "pip") return write_pip(plan, s, path);
   if (format == "tuned") return write_tuned(plan, s, by_key, path);
   if (format == "llama.cpp") return write_llama(plan, s, path);
-  throw Error(Code::kArgument, "state format \"{}\": expected librwkv, rwkv.cpp, pip, llama.cpp or tuned", format);
+  throw Error(Code::kArgument,
+              "state format \"{}\": expected librwkv, rwkv.cpp, pip, llama.cpp or tuned", format);
 }
 
 std::vector<float> mix_states(const Plan& plan, std::span<const std::vector<float>> states,

@@ -1,5 +1,5 @@
-// The tokenizer that goes with a converted model. The wrong one is the most frequent cause of garbage: nothing
-// is guessed beyond World's size.
+// The tokenizer that goes with a converted model. The wrong one is the most frequent cause of
+// garbage: nothing is guessed beyond World's size.
 #include <filesystem>
 
 #include "base/atomic_file.h"
@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kWorldVocab = 65536, kMaxTokenizerFile = size_t{64} << 20;
 
-// In the words of Jinja, for programs that ask the file: turns of "WeightRole: text" with a blank line after each.
+// In the words of Jinja, for programs that ask the file: turns of "WeightRole: text" with a blank
+// line after each.
 constexpr std::string_view kWorldTemplate =
     "{%- for m in messages -%}"
     "{{- m['role'] | capitalize + ': ' + m['content'] | trim + '\\n\\n' -}}"
@@ -29,19 +30,22 @@ constexpr std::string_view kChatMlTemplate =
 std::string read_text(const std::string& path) {
   const auto map = MappedFile::open(path);
   if (map->bytes().size() > kMaxTokenizerFile)
-    throw Error(Code::kFormat, "{}: {} bytes, expected a tokenizer of at most {}", path, map->bytes().size(),
-                kMaxTokenizerFile);
+    throw Error(Code::kFormat, "{}: {} bytes, expected a tokenizer of at most {}", path,
+                map->bytes().size(), kMaxTokenizerFile);
   return {reinterpret_cast<const char*>(map->bytes().data()), map->bytes().size()};
 }
 
-// The file named by the user, or the one beside the weights of a Hugging Face folder; "" when there is none.
+// The file named by the user, or the one beside the weights of a Hugging Face folder; "" when there
+// is none.
 std::string tokenizer_file(const Model& m, const std::string& tokenizer_path) {
   if (!tokenizer_path.empty()) return tokenizer_path;
   for (const auto& [key, value] : m.weights->file().meta())
     if (key.rfind("folder.", 0) == 0) return std::get<std::string>(value);
   return "";
 }
-bool is_json(const std::string& text) { return text.find_first_not_of(" \t\r\n") == text.find('{'); }
+bool is_json(const std::string& text) {
+  return text.find_first_not_of(" \t\r\n") == text.find('{');
+}
 
 std::unique_ptr<Tokenizer> world_of_gguf(const TensorFile& file) {
   const std::string* model = file.meta_string("tokenizer.ggml.model");
@@ -49,7 +53,8 @@ std::unique_ptr<Tokenizer> world_of_gguf(const TensorFile& file) {
   if (!model || *model != "rwkv" || tokens == file.meta().end()) return nullptr;
   const auto* list = std::get_if<std::vector<std::string>>(&tokens->second);
   const auto types = file.meta().find("tokenizer.ggml.token_type");
-  const auto* kinds = types == file.meta().end() ? nullptr : std::get_if<std::vector<int64_t>>(&types->second);
+  const auto* kinds =
+      types == file.meta().end() ? nullptr : std::get_if<std::vector<int64_t>>(&types->second);
   if (!list) return nullptr;
   return make_world_from_gguf(*list, kinds ? *kinds : std::vector<int64_t>(), file.path());
 }
@@ -87,21 +92,25 @@ void add_tokenizer(const Model& m, const std::string& tokenizer_path, Metadata& 
   const std::string path = tokenizer_file(m, tokenizer_path);
   if (!path.empty()) {
     const std::string text = read_text(path);
-    GgufVocabulary vocabulary = is_json(text) ? export_tokenizer_json(text, path, n_vocab)
-                                              : export_world(*parse_world_vocabulary(text, path), n_vocab);
+    GgufVocabulary vocabulary = is_json(text)
+                                    ? export_tokenizer_json(text, path, n_vocab)
+                                    : export_world(*parse_world_vocabulary(text, path), n_vocab);
     if (vocabulary.tokens.size() > n_vocab)
-      throw Error(Code::kFormat, "{}: {} tokens, but the model has {}", path, vocabulary.tokens.size(), n_vocab);
+      throw Error(Code::kFormat, "{}: {} tokens, but the model has {}", path,
+                  vocabulary.tokens.size(), n_vocab);
     add_vocabulary(std::move(vocabulary), meta);
   } else if (n_vocab == kWorldVocab) {
     add_vocabulary(export_world(*builtin_world_tokenizer(), n_vocab), meta);
   } else if (n_vocab > 256) {
-    notes.push_back(strf("no tokenizer comes with this model of {} tokens, so the file has none; name one with "
-                         "--tokenizer", n_vocab));
+    notes.push_back(
+        strf("no tokenizer comes with this model of {} tokens, so the file has none; name one with "
+             "--tokenizer",
+             n_vocab));
   }
 }
 
-void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const std::string& folder,
-                        std::vector<std::string>& notes) {
+void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path,
+                        const std::string& folder, std::vector<std::string>& notes) {
   const auto write = [&](const std::string& name, const std::string& text) {
     AtomicFile file(folder + "/" + name);
     file.write(std::as_bytes(std::span(text.data(), text.size())));
@@ -118,12 +127,16 @@ void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const
     write("rwkv_vocab_v20230424.txt", world_vocabulary_text(*builtin_world_tokenizer()));
   } else {
     if (m.plan->n_vocab > 256)
-      notes.push_back("no tokenizer file is written: the source has none that a folder could hold; name one with "
-                      "--tokenizer");
+      notes.push_back(
+          "no tokenizer file is written: the source has none that a folder could hold; name one "
+          "with "
+          "--tokenizer");
     return;
   }
-  write("tokenizer_config.json", strf("{\n  \"add_bos_token\": false,\n  \"add_eos_token\": false,\n"
-                                      "  \"chat_template\": {}\n}\n", json_quote(chat)));
+  write("tokenizer_config.json",
+        strf("{\n  \"add_bos_token\": false,\n  \"add_eos_token\": false,\n"
+             "  \"chat_template\": {}\n}\n",
+             json_quote(chat)));
 }
 
 }  // namespace rwkv

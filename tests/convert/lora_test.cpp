@@ -29,7 +29,8 @@ class Lora : public testing::Test {
     fs::create_directories(folder_);
     base_ = make_file({});
     std::vector<NamedTensor> all;
-    for (const Tensor& t : base_->tensors()) all.push_back({t.name, t.shape, values_of(*base_, t.name)});
+    for (const Tensor& t : base_->tensors())
+      all.push_back({t.name, t.shape, values_of(*base_, t.name)});
     write("base.safetensors", all);
   }
   ~Lora() override { fs::remove_all(folder_); }
@@ -71,8 +72,10 @@ class Lora : public testing::Test {
 
 TEST_F(Lora, adds_scaled_products_and_replaces_vectors) {
   const Matrix2 a = random(4 * C), b = random(F * 4), x_k = random(C), w1 = random(C * 8);
-  write("l.safetensors", {{key_ + ".lora_A", {4, C}, a}, {key_ + ".lora_B", {F, 4}, b},
-                          {"blocks.0.ffn.x_k", {C}, x_k}, {"blocks.0.att.w1", {C, 8}, w1}});
+  write("l.safetensors", {{key_ + ".lora_A", {4, C}, a},
+                          {key_ + ".lora_B", {F, 4}, b},
+                          {"blocks.0.ffn.x_k", {C}, x_k},
+                          {"blocks.0.att.w1", {C, 8}, w1}});
   Matrix2 want = values_of(*base_, key_ + ".weight");
   for (size_t o = 0; o < F; ++o)
     for (size_t i = 0; i < C; ++i)
@@ -81,7 +84,8 @@ TEST_F(Lora, adds_scaled_products_and_replaces_vectors) {
   EXPECT_TRUE(same_bits(merged("blocks.0.ffn.x_k", {"l.safetensors"}), x_k));
   EXPECT_TRUE(same_bits(merged("blocks.0.att.w1", {"l.safetensors"}), w1));
   // What it does not name stays, bit for bit.
-  EXPECT_TRUE(same_bits(merged("head.weight", {"l.safetensors"}), values_of(*base_, "head.weight")));
+  EXPECT_TRUE(
+      same_bits(merged("head.weight", {"l.safetensors"}), values_of(*base_, "head.weight")));
 }
 
 TEST_F(Lora, web_rwkv_keeps_a_transposed) {
@@ -96,14 +100,16 @@ TEST_F(Lora, web_rwkv_keeps_a_transposed) {
 
 TEST_F(Lora, pissa_takes_its_initial_factors_away) {
   const Matrix2 a0 = random(4 * C), b0 = random(F * 4), a = random(4 * C), b = random(F * 4);
-  write("init.safetensors", {{"model." + key_ + ".init_lora_A", {4, C}, a0}, {"model." + key_ + ".init_lora_B", {F, 4}, b0}});
+  write("init.safetensors", {{"model." + key_ + ".init_lora_A", {4, C}, a0},
+                             {"model." + key_ + ".init_lora_B", {F, 4}, b0}});
   write("p.safetensors", {{key_ + ".lora_A", {4, C}, a}, {key_ + ".lora_B", {F, 4}, b}});
   Matrix2 want = values_of(*base_, key_ + ".weight");
   for (size_t o = 0; o < F; ++o)
     for (size_t i = 0; i < C; ++i)
       for (size_t k = 0; k < 4; ++k)
         want[o * C + i] += b[o * 4 + k] * a[k * C + i] - b0[o * 4 + k] * a0[k * C + i];
-  EXPECT_LE(max_abs_diff(merged(key_ + ".weight", {"init.safetensors", "p.safetensors"}), want), 2e-6);
+  EXPECT_LE(max_abs_diff(merged(key_ + ".weight", {"init.safetensors", "p.safetensors"}), want),
+            2e-6);
 }
 
 TEST_F(Lora, disha_repeats_over_column_blocks_and_the_last_may_be_cut) {
@@ -125,13 +131,15 @@ TEST_F(Lora, bone_multiplies_blocks) {
     for (size_t i = 0; i < C; ++i) {
       const size_t block = i / R;
       want[o * C + i] += m[(block * R + o % R) * R + i % R];
-      for (size_t k = 0; k < R; ++k) want[o * C + i] += w[o * C + block * R + k] * m[(block * R + k) * R + i % R];
+      for (size_t k = 0; k < R; ++k)
+        want[o * C + i] += w[o * C + block * R + k] * m[(block * R + k) * R + i % R];
     }
   EXPECT_LE(max_abs_diff(merged(key_ + ".weight", {"b.safetensors"}), want), 2e-6);
 }
 
 TEST_F(Lora, refuses_what_does_not_fit_and_leaves_no_file) {
-  const auto refused = [&](const std::string& file, std::vector<NamedTensor> tensors, const char* about) {
+  const auto refused = [&](const std::string& file, std::vector<NamedTensor> tensors,
+                           const char* about) {
     write(file, tensors);
     ConvertOptions options;
     options.lora = {at(file)};
@@ -145,8 +153,12 @@ TEST_F(Lora, refuses_what_does_not_fit_and_leaves_no_file) {
     EXPECT_FALSE(fs::exists(at("no.pth")));
   };
   refused("half.st", {{key_ + ".lora_A", {4, C}, random(4 * C)}}, "no B");
-  refused("wide.st", {{key_ + ".lora_A", {4, F}, random(4 * F)}, {key_ + ".lora_B", {F, 4}, random(F * 4)}}, "does not fit");
-  refused("name.st", {{"blocks.7.ffn.key.lora_A", {4, C}, random(4 * C)}, {"blocks.7.ffn.key.lora_B", {F, 4}, random(F * 4)}},
+  refused("wide.st",
+          {{key_ + ".lora_A", {4, F}, random(4 * F)}, {key_ + ".lora_B", {F, 4}, random(F * 4)}},
+          "does not fit");
+  refused("name.st",
+          {{"blocks.7.ffn.key.lora_A", {4, C}, random(4 * C)},
+           {"blocks.7.ffn.key.lora_B", {F, 4}, random(F * 4)}},
           "does not have");
   refused("other.st", {{"something", {2}, random(2)}}, "fits no weight");
   refused("vector.st", {{"blocks.0.ffn.x_k", {C - 1}, random(C - 1)}}, "but the model's");

@@ -1,5 +1,5 @@
-// Quantizing: every type on every version runs and stays near the original, the mixes, overrides, and quantizing
-// while loading against quantizing first.
+// Quantizing: every type on every version runs and stays near the original, the mixes, overrides,
+// and quantizing while loading against quantizing first.
 #include <unistd.h>
 
 #include "backends/cpu/cpu.h"
@@ -54,7 +54,9 @@ std::vector<float> logits_of(const Model& model) {
   executor->run({tokens, {&segment, 1}, rows}, logits);
   return logits;
 }
-std::vector<float> logits_of(const std::string& path) { return logits_of(build_model(open_tensor_file(path), {})); }
+std::vector<float> logits_of(const std::string& path) {
+  return logits_of(build_model(open_tensor_file(path), {}));
+}
 
 double relative_rms(const std::vector<float>& got, const std::vector<float>& want) {
   double error = 0, size = 0;
@@ -68,12 +70,14 @@ double relative_rms(const std::vector<float>& got, const std::vector<float>& wan
 
 struct TypeCase {
   const char* type;
-  double limit;  // of the logits' relative rms: random models amplify rounding; a wrong byte gives 1 or more
+  double limit;  // of the logits' relative rms: random models amplify rounding; a wrong byte gives
+                 // 1 or more
 };
-constexpr TypeCase kTypes[] = {{"F32", 1e-6},  {"F16", 2e-3},   {"BF16", 1.5e-2}, {"Q8_0", 0.05},  {"Q6_K", 0.15},
-                               {"Q5_K_M", 0.4}, {"Q5_K_S", 0.4}, {"Q5_1", 0.4},    {"Q5_0", 0.5},   {"Q4_K_M", 0.6},
-                               {"Q4_K_S", 0.6}, {"Q4_1", 0.6},   {"Q4_0", 0.6},    {"IQ4_NL", 0.6}, {"IQ4_XS", 0.6},
-                               {"Q3_K_L", 0.8}, {"Q3_K_M", 0.9}, {"Q3_K_S", 1.0},  {"Q2_K", 1.5}};
+constexpr TypeCase kTypes[] = {{"F32", 1e-6},   {"F16", 2e-3},   {"BF16", 1.5e-2}, {"Q8_0", 0.05},
+                               {"Q6_K", 0.15},  {"Q5_K_M", 0.4}, {"Q5_K_S", 0.4},  {"Q5_1", 0.4},
+                               {"Q5_0", 0.5},   {"Q4_K_M", 0.6}, {"Q4_K_S", 0.6},  {"Q4_1", 0.6},
+                               {"Q4_0", 0.6},   {"IQ4_NL", 0.6}, {"IQ4_XS", 0.6},  {"Q3_K_L", 0.8},
+                               {"Q3_K_M", 0.9}, {"Q3_K_S", 1.0}, {"Q2_K", 1.5}};
 
 TEST_F(Quantize, every_type_on_every_version_runs) {
   for (const char* version : {"v4", "v5.0", "v5.1", "v5.2", "v6", "v7", "v7a"}) {
@@ -188,7 +192,9 @@ TEST_F(Quantize, while_loading_gives_what_the_file_gives) {
   EXPECT_TRUE(same_bits(logits_of(model), logits_of(at("q.gguf"))));
   // The CPU gives the bytes made at load back once they are packed, and goes on.
   CpuOptions options{.n_thread = 2};
-  options.drop = [weights = model.weights](std::span<const std::byte> bytes) { weights->drop(bytes); };
+  options.drop = [weights = model.weights](std::span<const std::byte> bytes) {
+    weights->drop(bytes);
+  };
   const auto cpu = make_cpu_executor(model.plan, options);
   const Slot slot = cpu->new_slot();
   std::vector<float> logits(spec.n_vocab);
@@ -217,7 +223,8 @@ TEST_F(Quantize, values_that_are_not_finite_are_refused_by_name) {
   spec.n_embd = 64, spec.head_size = 32;
   auto file = make_file(spec);
   const float bad = INFINITY;
-  std::memcpy(const_cast<std::byte*>(file->find("blocks.1.ffn.key.weight")->bytes.data()) + 400, &bad, sizeof bad);
+  std::memcpy(const_cast<std::byte*>(file->find("blocks.1.ffn.key.weight")->bytes.data()) + 400,
+              &bad, sizeof bad);
   std::vector<TensorSpec> specs;
   for (const Tensor& t : file->tensors()) specs.push_back({t.name, t.dtype, t.shape});
   write_safetensors(at("bad.safetensors"), specs, {},
@@ -226,7 +233,8 @@ TEST_F(Quantize, values_that_are_not_finite_are_refused_by_name) {
     quantize(at("bad.safetensors"), "q.gguf", "Q8_0");
     ADD_FAILURE();
   } catch (const Error& error) {
-    EXPECT_NE(error.sentence().find("blocks.1.ffn.key.weight"), std::string::npos) << error.sentence();
+    EXPECT_NE(error.sentence().find("blocks.1.ffn.key.weight"), std::string::npos)
+        << error.sentence();
   }
   EXPECT_FALSE(fs::exists(at("q.gguf")));
 }
@@ -243,8 +251,11 @@ TEST_F(Quantize, importance_reaches_the_encoder) {
                 {"imatrix.chunk_count", int64_t{1}},
                 {"imatrix.chunk_size", int64_t{1}}};
   const std::string stem = "blk.1.channel_mix_key.weight";
-  write_gguf(at("i.gguf"), meta, {{stem + ".in_sum2", DType::kF32, {1, 256}}, {stem + ".counts", DType::kF32, {1, 1}}},
-             [&](size_t i, const ByteSink& sink) { sink(std::as_bytes(std::span(i == 0 ? sums : counts))); });
+  write_gguf(at("i.gguf"), meta,
+             {{stem + ".in_sum2", DType::kF32, {1, 256}}, {stem + ".counts", DType::kF32, {1, 1}}},
+             [&](size_t i, const ByteSink& sink) {
+               sink(std::as_bytes(std::span(i == 0 ? sums : counts)));
+             });
   const auto column_error = [&](const std::string& path) {
     const auto want = open_tensor_file(file), got = open_tensor_file(path);
     const Tensor *w = want->find("blocks.1.ffn.key.weight"), *g = got->find(stem);
@@ -253,7 +264,8 @@ TEST_F(Quantize, importance_reaches_the_encoder) {
     info(g->dtype).decode(g->bytes.data(), b.size() / info(g->dtype).block_values, b.data());
     double sum = 0;
     for (size_t row = 0; row < 512; ++row) {
-      const double d = static_cast<double>(a[row * 256 + 17]) - static_cast<double>(b[row * 256 + 17]);
+      const double d =
+          static_cast<double>(a[row * 256 + 17]) - static_cast<double>(b[row * 256 + 17]);
       sum += d * d;
     }
     return sum;

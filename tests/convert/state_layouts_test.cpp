@@ -1,4 +1,5 @@
-// States of other programs: golden files of llama.cpp and rwkv.cpp, and every layout there and back.
+// States of other programs: golden files of llama.cpp and rwkv.cpp, and every layout there and
+// back.
 #include "convert/state_layouts.h"
 
 #include <unistd.h>
@@ -36,7 +37,9 @@ TEST(StateLayouts, llama_cpp_files_hold_our_state) {
     ASSERT_TRUE(is_llama_state(map->bytes()));
     const auto got = parse_llama_state(*model.plan, map->bytes(), path);
     EXPECT_EQ(got.n_token, 64u);
-    EXPECT_LE(max_abs_diff(got.state, state_after(model, read_vector<int32_t>(golden("gguf/seq64.i32")))), 1e-3);
+    EXPECT_LE(
+        max_abs_diff(got.state, state_after(model, read_vector<int32_t>(golden("gguf/seq64.i32")))),
+        1e-3);
     for (const size_t size : {size_t{3}, size_t{40}, map->bytes().size() - 1})
       EXPECT_THROW(parse_llama_state(*model.plan, map->bytes().first(size), path), Error);
     std::filesystem::remove(file);
@@ -53,7 +56,8 @@ TEST(StateLayouts, every_layout_there_and_back) {
     StateAndLength state{std::vector<float>(plan.state.size), 7};
     std::mt19937_64 random(3);
     for (float& x : state.state) x = std::normal_distribution<float>()(random);
-    const bool by_key = spec.version.rfind("v7", 0) != 0 && spec.version != "arwkv7", v4 = spec.version == "v4";
+    const bool by_key = spec.version.rfind("v7", 0) != 0 && spec.version != "arwkv7",
+               v4 = spec.version == "v4";
     const std::string path = testing::TempDir() + "/state." + std::to_string(::getpid());
 
     write_foreign_state(plan, state, by_key, "rwkv.cpp", path);
@@ -61,7 +65,8 @@ TEST(StateLayouts, every_layout_there_and_back) {
     EXPECT_TRUE(same_bits(parse_rwkv_cpp_state(plan, map->bytes(), path).state, state.state));
     if (!v4 && plan.state.arrays.size() % 3 == 0) {  // by its layout, ffn_shift comes first
       const StateArray& shift = plan.state.arrays[plan.state.find("ffn_shift", 0)];
-      EXPECT_EQ(std::memcmp(map->bytes().data(), state.state.data() + shift.offset, shift.size * 4), 0);
+      EXPECT_EQ(std::memcmp(map->bytes().data(), state.state.data() + shift.offset, shift.size * 4),
+                0);
     }
     write_foreign_state(plan, state, by_key, "pip", path);
     const auto list = open_tensor_file(path);

@@ -22,7 +22,8 @@ std::unordered_map<std::string, Back> backwards(std::span<const NameRow> rows) {
   for (const NameRow& row : rows) {
     const auto to = expand(row.to);
     const bool stacked = row.transform == Transform::kSplit;
-    const auto from = stacked ? std::vector<std::string>(to.size(), std::string(row.from)) : expand(row.from);
+    const auto from =
+        stacked ? std::vector<std::string>(to.size(), std::string(row.from)) : expand(row.from);
     for (size_t i = 0; i < to.size(); ++i)
       table.emplace(to[i], Back{from[i], stacked ? to : std::vector<std::string>(), row.transform});
   }
@@ -38,8 +39,8 @@ auto rank(const std::string& name) {
 
 }  // namespace
 
-std::vector<WrittenTensor> written_tensors(const std::vector<std::string>& canonical, const NameScheme& scheme,
-                                           const std::string& source) {
+std::vector<WrittenTensor> written_tensors(const std::vector<std::string>& canonical,
+                                           const NameScheme& scheme, const std::string& source) {
   std::vector<std::string> order = canonical;
   std::sort(order.begin(), order.end(),
             [](const auto& a, const auto& b) { return rank(a) < rank(b); });
@@ -52,8 +53,9 @@ std::vector<WrittenTensor> written_tensors(const std::vector<std::string>& canon
     if (found == table.end()) found = table.find(starred.name);
     if (found == table.end()) {
       if (!scheme.pass_others)
-        throw Error(Code::kUnsupported, "{}: tensor {} has no name among {} names, so it cannot be written",
-                    source, name, scheme.name);
+        throw Error(Code::kUnsupported,
+                    "{}: tensor {} has no name among {} names, so it cannot be written", source,
+                    name, scheme.name);
       out.push_back({name, {name}});
       continue;
     }
@@ -65,7 +67,8 @@ std::vector<WrittenTensor> written_tensors(const std::vector<std::string>& canon
       WrittenTensor stack{written, {}, back.transform};
       for (const std::string& part : back.stack) {
         const std::string member = unstar(part, starred.number);
-        if (std::find(order.begin(), order.end(), member) != order.end()) stack.from.push_back(member);
+        if (std::find(order.begin(), order.end(), member) != order.end())
+          stack.from.push_back(member);
       }
       out.push_back(std::move(stack));
     }
