@@ -221,7 +221,17 @@ RWKV_API void rwkv_snapshot_close(rwkv_snapshot* snapshot);
 RWKV_API const float* rwkv_snapshot_data(const rwkv_snapshot* snapshot);
 /* Atomic: the file is there whole or not at all. */
 RWKV_API rwkv_status rwkv_snapshot_save(const rwkv_snapshot* snapshot, const char* path);
-/* Reads a file of rwkv_snapshot_save, or a state-tuned .pth or safetensors (blocks.N.att.time_state).
+/* In the layout of another program (docs/states.md): "rwkv.cpp" (its raw buffer), "pip" (the pip package's list,
+ * .pth), "llama.cpp" (a sequence's state file), "tuned" (initial heads alone, .pth); "librwkv": ours. */
+RWKV_API rwkv_status rwkv_snapshot_save_as(const rwkv_snapshot* snapshot, const char* format, const char* path);
+RWKV_API uint64_t rwkv_snapshot_n_token(const rwkv_snapshot* snapshot); /* 0 where a file did not say */
+/* A new snapshot: sum of weights[i] * snapshots[i], all of one model. */
+RWKV_API rwkv_status rwkv_snapshot_mix(const rwkv_snapshot* const* snapshots, const float* weights, size_t n,
+                                       rwkv_snapshot** mixed);
+/* Lines "layer<TAB>array<TAB>floats<TAB>rms<TAB>largest" of its values, or of their difference to `other` when
+ * that is not NULL. Valid until this thread's next call; "" when the two differ in model. */
+RWKV_API const char* rwkv_snapshot_text(const rwkv_snapshot* snapshot, const rwkv_snapshot* other);
+/* Reads a file of rwkv_snapshot_save or rwkv_snapshot_save_as, or a state-tuned .safetensors.
  * RWKV_ERR_STATE: it belongs to another model, or its checksum fails. */
 RWKV_API rwkv_status rwkv_snapshot_load(rwkv_model* model, const char* path, rwkv_snapshot** snapshot);
 

@@ -89,6 +89,15 @@ class Snapshot {
     return Snapshot(snapshot);
   }
   void save(const std::string& path) const { check(rwkv_snapshot_save(get(), path.c_str())); }
+  void save_as(const std::string& format, const std::string& path) const {
+    check(rwkv_snapshot_save_as(get(), format.c_str(), path.c_str()));
+  }
+  uint64_t n_token() const { return rwkv_snapshot_n_token(get()); }
+  static Snapshot mix(const std::vector<const rwkv_snapshot*>& snapshots, const std::vector<float>& weights) {
+    rwkv_snapshot* mixed = nullptr;
+    check(rwkv_snapshot_mix(snapshots.data(), weights.data(), snapshots.size(), &mixed));
+    return Snapshot(mixed);
+  }
   rwkv_snapshot* get() const { return handle_.get(); }
 
  private:

@@ -1,4 +1,5 @@
-// rwkv convert, rwkv quantize: one job with different defaults. The summary goes to standard output.
+// rwkv convert, rwkv quantize: one job with different defaults. The summary goes to standard
+// output.
 #include <csignal>
 #include <cstdio>
 #include <sstream>
@@ -37,7 +38,8 @@ void print_summary(const ConvertOptions& o, double seconds) {
     if (f.size() == 2 && f[0] == "bytes_out") out = std::stod(f[1]);
     if (f.size() == 2 && f[0] == "note") notes += "note: " + f[1] + "\n";
     if (f.size() == 4 && f[0] == "type")
-      types += (types.empty() ? "" : ", ") + f[1] + " " + f[2] + " (" + megabytes(std::stod(f[3])) + ")";
+      types +=
+          (types.empty() ? "" : ", ") + f[1] + " " + f[2] + " (" + megabytes(std::stod(f[3])) + ")";
     if (f.size() == 6 && f[0] == "tensor" && o.list)
       tensors += f[1] + " " + f[2] + " " + f[3] + " -> " + f[4] + "\n";
   }
@@ -45,14 +47,18 @@ void print_summary(const ConvertOptions& o, double seconds) {
   std::printf("weights: %s -> %s (%.1f %%)\n", megabytes(in).c_str(), megabytes(out).c_str(),
               in > 0 ? 100 * out / in : 0.0);
   std::printf("tensors: %s\n", types.c_str());
-  if (o.dry_run) std::printf("dry run: nothing is written\n");
-  else std::printf("%s: written in %.1f s, %.0f MB/s of input\n", neutralise(o.out).c_str(), seconds,
-                   seconds > 0 ? in / 1e6 / seconds : 0.0);
+  if (o.dry_run)
+    std::printf("dry run: nothing is written\n");
+  else
+    std::printf("%s: written in %.1f s, %.0f MB/s of input\n", neutralise(o.out).c_str(), seconds,
+                seconds > 0 ? in / 1e6 / seconds : 0.0);
 }
 
 int run_conversion(const ConvertOptions& from, bool quantizing) {
   auto o = rwkv_api::options<rwkv_convert_options>();
-  const auto text = [](const std::string& value) { return value.empty() ? nullptr : value.c_str(); };
+  const auto text = [](const std::string& value) {
+    return value.empty() ? nullptr : value.c_str();
+  };
   const auto tensor_types = pointers(from.tensor_types), lora = pointers(from.lora);
   o.type = text(from.type);
   o.format = text(from.format);
@@ -78,8 +84,16 @@ int run_conversion(const ConvertOptions& from, bool quantizing) {
   catch_interrupt();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit ends in a sentence, like a full disk
   const Stopwatch watch;
-  if (quantizing) rwkv_api::quantize(from.in, from.out, o);
-  else rwkv_api::convert(from.in, from.out, o);
+  try {
+    if (quantizing)
+      rwkv_api::quantize(from.in, from.out, o);
+    else
+      rwkv_api::convert(from.in, from.out, o);
+  } catch (const rwkv_api::Error& error) {
+    if (error.status() != RWKV_ERR_STOPPED) throw;
+    line.clear();
+    throw Failure("stopped: " + from.out + " is not written");
+  }
   line.clear();
   print_summary(from, watch.seconds());
   return 0;

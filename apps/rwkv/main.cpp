@@ -222,6 +222,22 @@ void add_pull(CLI::App* app, command::PullOptions& p) {
   app->add_flag("-q,--quiet", p.quiet, "no progress");
 }
 
+void add_state(CLI::App* app, command::StateOptions& s) {
+  app->require_subcommand(1);
+  const auto action = [&](const char* name, const char* about, const char* files, int n_file) {
+    CLI::App* sub = app->add_subcommand(name, about);
+    sub->fallthrough();  // -m may stand behind
+    sub->add_option(files, s.files)->required()->expected(n_file);
+    sub->callback([&s, name] { s.action = name; });
+    return sub;
+  };
+  action("info", "sizes and magnitudes", "FILE", 1);
+  action("convert", "write a state in another program's layout", "IN OUT", 2)
+      ->add_option("--to", s.format, "librwkv (default), rwkv.cpp, pip, llama.cpp, tuned");
+  action("mix", "OUT = weighted sum of FILE:WEIGHT ... (without weights: the mean)", "OUT FILE...", -3);
+  action("diff", "how far two states are apart", "FILE FILE", 2);
+}
+
 // What the subcommands with options of their own are given.
 struct Given {
   Options o;
@@ -231,6 +247,7 @@ struct Given {
   command::QualityOptions quality;
   command::ConvertOptions convert;
   command::PullOptions pull;
+  command::StateOptions state;
 };
 
 int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
@@ -254,6 +271,7 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
   if (chosen("pull")) return command::pull(given.pull);
   if (chosen("list")) return command::list_models(o.json);
   if (chosen("rm")) return command::remove_model(o.text);
+  if (chosen("state")) return command::state(o, given.state);
   if (chosen("info")) return command::info(o);
   if (chosen("tokenize")) return command::tokenize(o);
   if (chosen("logits")) return command::logits(o);
@@ -295,6 +313,9 @@ std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
   CLI::App* quantize = add("quantize", "write a smaller model");
   add_convert(quantize, given.convert);
   add_quantize(quantize, given.convert);
+  CLI::App* state = add("state", "look at state files, convert, mix and compare them");
+  add_model(state, options);
+  add_state(state, given.state);
   CLI::App* info = add("info", "what a model file holds");
   add_model(info, options);
   info->add_option("MODEL", options.model);

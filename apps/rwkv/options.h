@@ -60,6 +60,12 @@ struct ConvertOptions {
   bool pure = false, allow_requantize = false, keep_split = false, dry_run = false, list = false;
 };
 
+struct StateOptions {
+  std::string action;              // "info", "convert", "mix", "diff"
+  std::vector<std::string> files;  // of "mix": OUT, then FILE or FILE:WEIGHT
+  std::string format;
+};
+
 struct BenchOptions {
   std::vector<std::string> models;
   std::string plot;  // SVG file
@@ -101,6 +107,7 @@ int perplexity(const Options& options, const PerplexityOptions& perplexity);
 int imatrix(const Options& options, const ImatrixOptions& imatrix);
 int quality(const Options& options, const QualityOptions& quality);
 int lambada(const Options& options, const PerplexityOptions& perplexity);  // perplexity --lambada
+int state(const Options& options, const StateOptions& state);
 int run(const Options& options);
 int chat(const Options& options);
 int info(const Options& options);

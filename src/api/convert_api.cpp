@@ -15,7 +15,8 @@ ConvertOptions options_of(const rwkv_convert_options* o) {
   ConvertOptions out;
   out.target = text(RWKV_FIELD(o, format, nullptr));
   out.n_thread = RWKV_FIELD(o, n_thread, 0u);
-  if (out.n_thread > 1024) throw Error(Code::kArgument, "{} threads, expected at most 1024", out.n_thread);
+  if (out.n_thread > 1024)
+    throw Error(Code::kArgument, "{} threads, expected at most 1024", out.n_thread);
   out.imatrix_path = text(RWKV_FIELD(o, imatrix_path, nullptr));
   out.tokenizer_path = text(RWKV_FIELD(o, tokenizer_path, nullptr));
   out.keep_split = RWKV_FIELD(o, keep_split, false);
@@ -24,15 +25,17 @@ ConvertOptions options_of(const rwkv_convert_options* o) {
   out.types.pure = RWKV_FIELD(o, pure, false);
   out.types.output_type = text(RWKV_FIELD(o, output_tensor_type, nullptr));
   out.types.embedding_type = text(RWKV_FIELD(o, token_embedding_type, nullptr));
-  out.types.tensor_types =
-      list_of(RWKV_FIELD(o, tensor_types, nullptr), RWKV_FIELD(o, n_tensor_type, size_t{0}), "tensor_types");
+  out.types.tensor_types = list_of(RWKV_FIELD(o, tensor_types, nullptr),
+                                   RWKV_FIELD(o, n_tensor_type, size_t{0}), "tensor_types");
   out.lora = list_of(RWKV_FIELD(o, lora, nullptr), RWKV_FIELD(o, n_lora, size_t{0}), "lora");
-  out.progress = progress_of(RWKV_FIELD(o, progress, nullptr), RWKV_FIELD(o, progress_user, nullptr));
+  out.progress =
+      progress_of(RWKV_FIELD(o, progress, nullptr), RWKV_FIELD(o, progress_user, nullptr));
   return out;
 }
 
 std::string describe(const ConvertReport& r) {
-  std::string out = strf("format\t{}\nbytes_in\t{}\nbytes_out\t{}\n", r.target, r.bytes_in, r.bytes_out);
+  std::string out =
+      strf("format\t{}\nbytes_in\t{}\nbytes_out\t{}\n", r.target, r.bytes_in, r.bytes_out);
   struct Sum {
     size_t count = 0, bytes = 0;
   };
@@ -41,10 +44,12 @@ std::string describe(const ConvertReport& r) {
     ++types[name(t.to)].count;
     types[name(t.to)].bytes += t.bytes;
   }
-  for (const auto& [type, sum] : types) out += strf("type\t{}\t{}\t{}\n", type, sum.count, sum.bytes);
+  for (const auto& [type, sum] : types)
+    out += strf("type\t{}\t{}\t{}\n", type, sum.count, sum.bytes);
   for (const std::string& note : r.notes) out += "note\t" + note + "\n";
   for (const auto& t : r.tensors)
-    out += strf("tensor\t{}\t{}\t{}\t{}\t{}\n", t.name, to_string(t.shape), name(t.from), name(t.to), t.bytes);
+    out += strf("tensor\t{}\t{}\t{}\t{}\t{}\n", t.name, to_string(t.shape), name(t.from),
+                name(t.to), t.bytes);
   return out;
 }
 

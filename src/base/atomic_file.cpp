@@ -24,20 +24,42 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
       std::free(real);
     }
   }
-  if (renames_) {
-    neighbour_ = path_ + ".part-XXXXXX";
-    fd_ = ::mkostemp(neighbour_.data(), O_CLOEXEC);  // a name that nobody has, made for us alone
-    if (fd_ >= 0) ::fchmod(fd_, 0644);
-  } else {
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-  }
+  fd_ = renames_ ? open_neighbour() : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd_ < 0) throw Error(Code::kIo, "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+// Without a name where the file system can do that: then a killed process leaves nothing behind.
+int AtomicFile::open_neighbour() {
+#ifdef O_TMPFILE
+  std::string folder = std::filesystem::path(path_).parent_path().string();
+  if (folder.empty()) folder = ".";
+  if (::access("/proc/self/fd", X_OK) == 0) {  // needed to give it a name in the end
+    const int nameless = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+    if (nameless >= 0) return nameless;
+  }
+#endif
+  neighbour_ = path_ + ".part-XXXXXX";
+  const int fd = ::mkostemp(neighbour_.data(), O_CLOEXEC);  // a name that nobody has, made for us alone
+  if (fd >= 0) ::fchmod(fd, 0644);
+  return fd;
+}
+
+// A name for what had none, since rename() is what replaces a file in one step, and link() is not.
+bool AtomicFile::name_neighbour() {
+  const std::string open_file = "/proc/self/fd/" + std::to_string(fd_);
+  for (int i = 0; i < 100; ++i) {
+    neighbour_ = path_ + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(i);
+    if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, neighbour_.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+    if (errno != EEXIST) break;
+  }
+  neighbour_.clear();
+  return false;
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   ::close(fd_);
-  if (renames_) ::unlink(neighbour_.c_str());
+  if (!neighbour_.empty()) ::unlink(neighbour_.c_str());
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -50,7 +72,8 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::commit() {
-  if (renames_ && (::fsync(fd_) != 0 || ::rename(neighbour_.c_str(), path_.c_str()) != 0))
+  if (renames_ && (::fsync(fd_) != 0 || (neighbour_.empty() && !name_neighbour()) ||
+                   ::rename(neighbour_.c_str(), path_.c_str()) != 0))
     throw Error(Code::kIo, "{}: cannot be written: {}", path_, std::strerror(errno));
   ::close(fd_);
   fd_ = -1;

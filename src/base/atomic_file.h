@@ -18,7 +18,10 @@ class AtomicFile {
   void commit();                                 // flush to disk, rename
 
  private:
-  std::string path_, neighbour_;
+  int open_neighbour();
+  bool name_neighbour();
+
+  std::string path_, neighbour_;  // neighbour_: "" while it has no name
   int fd_ = -1;
   bool renames_ = true;
 };

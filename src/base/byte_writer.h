@@ -1,4 +1,5 @@
-// Little-endian numbers and texts, appended to a buffer: headers are built in memory before they are written.
+// Little-endian numbers and texts, appended to a buffer: headers are built in memory before they
+// are written.
 #pragma once
 
 #include <bit>

@@ -21,7 +21,8 @@ class Crc32 {
       value_ = 0;
       for (size_t i = 0; i < 8; ++i) value_ ^= kTables[7 - i][eight >> 8 * i & 0xff];
     }
-    for (; left > 0; --left, ++at) value_ = value_ >> 8 ^ kTables[0][(value_ ^ static_cast<uint32_t>(*at)) & 0xff];
+    for (; left > 0; --left, ++at)
+      value_ = value_ >> 8 ^ kTables[0][(value_ ^ static_cast<uint32_t>(*at)) & 0xff];
   }
   uint32_t value() const noexcept { return ~value_; }
 

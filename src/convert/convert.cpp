@@ -25,7 +25,8 @@ void check_paths(const std::string& in, const std::string& out) {
   std::error_code error;
   if (out.empty()) throw Error(Code::kArgument, "no name for the output");
   if (fs::exists(out, error) && fs::equivalent(in, out, error))
-    throw Error(Code::kArgument, "{} and {} are one file; expected another name for the output", in, out);
+    throw Error(Code::kArgument, "{} and {} are one file; expected another name for the output", in,
+                out);
 }
 
 class Conversion {
@@ -54,18 +55,21 @@ class Conversion {
         const auto found = imatrix_.find(name);
         return found == imatrix_.end() ? std::span<const float>() : found->second;
       };
-    Encoder encoder(*model_.weights, o_.n_thread ? o_.n_thread : default_thread_count(), std::move(hooks));
+    Encoder encoder(*model_.weights, o_.n_thread ? o_.n_thread : default_thread_count(),
+                    std::move(hooks));
     const TensorSource source = [&](size_t index, const ByteSink& sink) {
       encoder.encode(layout_.tensors[index], [&](std::span<const std::byte> bytes) {
         sink(bytes);
         done_ += bytes.size();
         if (o_.progress)
-          o_.progress(static_cast<float>(static_cast<double>(done_) / static_cast<double>(report_.bytes_out)));
+          o_.progress(static_cast<float>(static_cast<double>(done_) /
+                                         static_cast<double>(report_.bytes_out)));
       });
     };
     write(source);
     if (encoder.n_clipped())
-      report_.notes.push_back(strf("{} values lie outside of F16's range and became +-65504", encoder.n_clipped()));
+      report_.notes.push_back(
+          strf("{} values lie outside of F16's range and became +-65504", encoder.n_clipped()));
     return std::move(report_);
   }
 
@@ -79,19 +83,23 @@ class Conversion {
       const auto found = imatrix_.find(t.gguf_name);
       if (found == imatrix_.end()) continue;
       if (found->second.size() != t.spec.shape.back())
-        throw Error(Code::kShape, "{}: {} has {} columns, but the model's has {}", o_.imatrix_path, t.gguf_name,
-                    found->second.size(), t.spec.shape.back());
+        throw Error(Code::kShape, "{}: {} has {} columns, but the model's has {}", o_.imatrix_path,
+                    t.gguf_name, found->second.size(), t.spec.shape.back());
       ++n_found;
     }
     if (n_found == 0)
-      throw Error(Code::kMissing, "{}: knows none of the {} matrices of the model", o_.imatrix_path, n_matrix);
+      throw Error(Code::kMissing, "{}: knows none of the {} matrices of the model", o_.imatrix_path,
+                  n_matrix);
     if (n_found < n_matrix)
-      report_.notes.push_back(strf("the importance matrix knows {} of {} matrices", n_found, n_matrix));
+      report_.notes.push_back(
+          strf("the importance matrix knows {} of {} matrices", n_found, n_matrix));
   }
   void count() {
-    for (const auto& [name, entry] : model_.weights->entries()) report_.bytes_in += entry.bytes.size();
+    for (const auto& [name, entry] : model_.weights->entries())
+      report_.bytes_in += entry.bytes.size();
     for (const OutTensor& t : layout_.tensors) {
-      report_.tensors.push_back({t.spec.name, t.spec.shape, model_.weights->at(t.from.front()).dtype, t.spec.dtype,
+      report_.tensors.push_back({t.spec.name, t.spec.shape,
+                                 model_.weights->at(t.from.front()).dtype, t.spec.dtype,
                                  t.spec.bytes()});
       report_.bytes_out += t.spec.bytes();
     }
@@ -106,7 +114,8 @@ class Conversion {
       case Target::kHuggingFace: return write_folder(specs, source);
       case Target::kGgmf: {
         const Plan& plan = *model_.plan;
-        return write_ggmf(out_, {plan.n_vocab, plan.n_embd, plan.n_layer, types_.base}, specs, source);
+        return write_ggmf(out_, {plan.n_vocab, plan.n_embd, plan.n_layer, types_.base}, specs,
+                          source);
       }
     }
   }
@@ -128,7 +137,8 @@ class Conversion {
     const Tensor* tensor = file_->find(model_.weights->at(t.from.front()).source);
     for (size_t i = 0; tensor && i < file_->maps().size(); ++i) {
       const auto all = file_->maps()[i]->bytes();
-      if (tensor->bytes.data() >= all.data() && tensor->bytes.data() < all.data() + all.size()) return i;
+      if (tensor->bytes.data() >= all.data() && tensor->bytes.data() < all.data() + all.size())
+        return i;
     }
     return 0;
   }
@@ -162,7 +172,8 @@ class Conversion {
 
 }  // namespace
 
-ConvertReport convert_model(const std::string& in, const std::string& out, const ConvertOptions& options) {
+ConvertReport convert_model(const std::string& in, const std::string& out,
+                            const ConvertOptions& options) {
   return Conversion(in, out, options).run();
 }
 

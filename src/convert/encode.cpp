@@ -32,8 +32,8 @@ bool all_finite(std::span<const float> values) {
 
 void decode_entry(const Weights::Entry& entry, size_t begin, std::span<float> out) {
   const DTypeInfo& type = info(entry.dtype);
-  type.decode(entry.bytes.data() + begin / type.block_values * type.block_bytes, out.size() / type.block_values,
-              out.data());
+  type.decode(entry.bytes.data() + begin / type.block_values * type.block_bytes,
+              out.size() / type.block_values, out.data());
 }
 
 // [.., rows, cols] -> [.., cols, rows]
@@ -49,17 +49,19 @@ std::vector<float> transposed(const std::vector<float>& in, size_t rows, size_t 
 
 void Encoder::not_finite(const OutTensor& tensor) const {
   throw Error(Code::kFormat, "{}: tensor {} holds a value that is not finite, which {} cannot hold",
-              weights_.file().path(), weights_.at(tensor.from.front()).source, name(tensor.spec.dtype));
+              weights_.file().path(), weights_.at(tensor.from.front()).source,
+              name(tensor.spec.dtype));
 }
 
 void Encoder::encode(const OutTensor& t, const ByteSink& sink) {
   const Weights::Entry& entry = weights_.at(t.from.front());
   const RowPatch* patch = hooks_.patch ? hooks_.patch(t.from.front()) : nullptr;
   const bool plain = t.from.size() == 1 && t.transform == Transform::kSame;
-  if (plain && !t.map && t.scale == 1 && !patch && entry.dtype == t.spec.dtype) return copy(t, sink);
+  if (plain && !t.map && t.scale == 1 && !patch && entry.dtype == t.spec.dtype)
+    return copy(t, sink);
   if (!info(t.spec.dtype).encode)
-    throw Error(Code::kUnsupported, "tensor {}: type {} cannot be written, only copied", t.spec.name,
-                name(t.spec.dtype));
+    throw Error(Code::kUnsupported, "tensor {}: type {} cannot be written, only copied",
+                t.spec.name, name(t.spec.dtype));
   const size_t unit = std::max(info(entry.dtype).block_values, info(t.spec.dtype).block_values);
   const bool same_rows = !entry.shape.empty() && entry.shape.back() == t.spec.shape.back();
   if (plain && (same_rows || unit == 1)) return encode_rows(t, sink);
@@ -78,7 +80,8 @@ void Encoder::copy(const OutTensor& t, const ByteSink& sink) {
 void Encoder::encode_rows(const OutTensor& t, const ByteSink& sink) {
   const Weights::Entry& entry = weights_.at(t.from.front());
   const RowPatch* patch = hooks_.patch ? hooks_.patch(t.from.front()) : nullptr;
-  const size_t width = entry.shape.empty() ? 1 : entry.shape.back(), n_row = count_of(entry.shape) / width;
+  const size_t width = entry.shape.empty() ? 1 : entry.shape.back(),
+               n_row = count_of(entry.shape) / width;
   const size_t rows_per_piece = std::max<size_t>(1, kPieceValues / width);
   const size_t out_bytes = bytes_of(t.spec.dtype, width), in_bytes = bytes_of(entry.dtype, width);
   const size_t batch = rows_per_piece * pool_.size() * 4;
@@ -141,7 +144,8 @@ void Encoder::encode_values(const OutTensor& t, std::span<float> values, std::sp
     bad_ = true;
     return;
   }
-  const auto importance = hooks_.importance ? hooks_.importance(t.gguf_name) : std::span<const float>();
+  const auto importance =
+      hooks_.importance ? hooks_.importance(t.gguf_name) : std::span<const float>();
   const size_t width = t.spec.shape.back();
   if (importance.size() != width)
     return type.encode(values.data(), values.size() / type.block_values, nullptr, out.data());

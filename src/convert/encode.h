@@ -1,5 +1,6 @@
-// The bytes of the output's tensors, made one after another with all threads and in pieces of a few megabytes:
-// copied where nothing changes, else decoded, changed and encoded. Mapped pages are dropped behind the way.
+// The bytes of the output's tensors, made one after another with all threads and in pieces of a few
+// megabytes: copied where nothing changes, else decoded, changed and encoded. Mapped pages are
+// dropped behind the way.
 #pragma once
 
 #include <functional>
@@ -12,8 +13,8 @@
 
 namespace rwkv {
 
-// Changes rows of a weight before they are encoded (LoRA): `values` are `n_row` rows from `first_row` on, of
-// the canonical matrix. Called from several threads.
+// Changes rows of a weight before they are encoded (LoRA): `values` are `n_row` rows from
+// `first_row` on, of the canonical matrix. Called from several threads.
 class RowPatch {
  public:
   virtual ~RowPatch() = default;

@@ -1,5 +1,5 @@
-// GGUF's keys for a model: those of llama.cpp's converter, and the same under our own architectures rwkv4, rwkv5
-// and rwkv7a.
+// GGUF's keys for a model: those of llama.cpp's converter, and the same under our own architectures
+// rwkv4, rwkv5 and rwkv7a.
 #include <filesystem>
 
 #include "base/error.h"
@@ -53,7 +53,8 @@ void add_sizes(const Model& m, const std::string& arch, Metadata& meta) {
   add_ranks(m, arch, meta);
 }
 
-// Model cards stand beside the file, not in it: what is known is the name, and what config.json says.
+// Model cards stand beside the file, not in it: what is known is the name, and what config.json
+// says.
 void add_general(const Model& m, Metadata& meta) {
   namespace fs = std::filesystem;
   const TensorFile& file = m.weights->file();
@@ -63,12 +64,14 @@ void add_general(const Model& m, Metadata& meta) {
   const bool folder = fs::is_directory(name);
   meta["general.type"] = std::string("model");
   meta["general.name"] = folder ? name.filename().string() : name.stem().string();
-  if (const std::string* license = file.meta_string("config.license")) meta["general.license"] = *license;
+  if (const std::string* license = file.meta_string("config.license"))
+    meta["general.license"] = *license;
 }
 
 // Keys of the container, not of the model; the labels are set anew.
 bool is_kept(const std::string& key) {
-  return key.rfind("split.", 0) != 0 && key.rfind("quantize.", 0) != 0 && key != "general.alignment";
+  return key.rfind("split.", 0) != 0 && key.rfind("quantize.", 0) != 0 &&
+         key != "general.alignment";
 }
 
 }  // namespace
@@ -90,7 +93,8 @@ Metadata gguf_metadata(const Model& m, int file_type, const std::string& tokeniz
     add_general(m, meta);
     add_sizes(m, arch, meta);
   }
-  if (file.format() != "gguf" || !tokenizer_path.empty()) add_tokenizer(m, tokenizer_path, meta, notes);
+  if (file.format() != "gguf" || !tokenizer_path.empty())
+    add_tokenizer(m, tokenizer_path, meta, notes);
   meta["general.architecture"] = arch;
   meta["general.file_type"] = static_cast<int64_t>(file_type);
   meta["general.quantization_version"] = int64_t{2};

@@ -24,7 +24,10 @@ class ConfigWriter {
 class HfConfig {
  public:
   HfConfig(const Model& m, const std::string& scheme)
-      : m_(m), w_(*m.weights), p_(*m.plan), scheme_(scheme),
+      : m_(m),
+        w_(*m.weights),
+        p_(*m.plan),
+        scheme_(scheme),
         eps_(std::get<NormOp>(m.plan->head.front()).norm.eps) {}
 
   std::string write(const std::string& float_name) {
@@ -35,10 +38,14 @@ class HfConfig {
     c_.flag("tie_word_embeddings", !w_.has("head.weight"));
     c_.text("torch_dtype", float_name);
     c_.flag("use_cache", true);
-    if (scheme_ == "Hugging Face") legacy();
-    else if (scheme_ == "fla") fla();
-    else if (scheme_ == "transformers") transformers();
-    else qwen();
+    if (scheme_ == "Hugging Face")
+      legacy();
+    else if (scheme_ == "fla")
+      fla();
+    else if (scheme_ == "transformers")
+      transformers();
+    else
+      qwen();
     return c_.finish();
   }
 
@@ -132,7 +139,8 @@ class HfConfig {
 
 }  // namespace
 
-std::string hf_config(const Model& model, const std::string& scheme, const std::string& float_name) {
+std::string hf_config(const Model& model, const std::string& scheme,
+                      const std::string& float_name) {
   return HfConfig(model, scheme).write(float_name);
 }
 

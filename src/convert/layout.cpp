@@ -27,25 +27,29 @@ bool is_rwkv7(const Model& m) { return m.version.rfind("v7", 0) == 0 || m.versio
 const NameScheme& scheme_for(const Model& m, Target target) {
   const bool folded = m.weights->ln0_folded;
   const auto refuse = [&](const char* why) -> const NameScheme& {
-    throw Error(Code::kUnsupported, "{}: an RWKV {} model cannot be written as {}: {}", m.weights->file().path(),
-                m.version, name(target), why);
+    throw Error(Code::kUnsupported, "{}: an RWKV {} model cannot be written as {}: {}",
+                m.weights->file().path(), m.version, name(target), why);
   };
-  const char* const no_ln0 = "its embedding has gone through ln0 already, and these files have no way to say so";
+  const char* const no_ln0 =
+      "its embedding has gone through ln0 already, and these files have no way to say so";
   switch (target) {
     case Target::kGguf:
       if (folded) return scheme_named("GGUF rwkv7 folded");
-      if (m.version[0] == 'v') return scheme_named("GGUF rwkv" + (is_rwkv5(m) ? "5" : m.version.substr(1)));
+      if (m.version[0] == 'v')
+        return scheme_named("GGUF rwkv" + (is_rwkv5(m) ? "5" : m.version.substr(1)));
       return scheme_named("GGUF " + m.version);
     case Target::kHuggingFace:
       if (is_hybrid(m)) return scheme_named("Qwen2 hybrid");
-      if (m.version == "v7a") return refuse("nobody has published such a folder, so there are no names for it");
+      if (m.version == "v7a")
+        return refuse("nobody has published such a folder, so there are no names for it");
       if (m.version != "v7") return scheme_named("Hugging Face");
       return scheme_named(folded ? "transformers" : "fla");
     case Target::kGgmf:
       if (is_hybrid(m) || m.version == "v7a") return refuse("rwkv.cpp has no such version");
       return folded ? refuse(no_ln0) : scheme_named("rwkv.cpp");
     default:
-      if (is_hybrid(m)) return refuse("its head size stands in config.json, so it needs a folder (hf)");
+      if (is_hybrid(m))
+        return refuse("its head size stands in config.json, so it needs a folder (hf)");
       return folded ? refuse(no_ln0) : scheme_named("BlinkDL");
   }
 }
@@ -86,7 +90,8 @@ class LayoutMaker {
     Layout out;
     out.scheme = std::string(scheme_.name);
     const auto names = canonical_names(out.notes);
-    const auto gguf = target_ == Target::kGguf ? std::map<std::string, std::string>() : gguf_names(names);
+    const auto gguf =
+        target_ == Target::kGguf ? std::map<std::string, std::string>() : gguf_names(names);
     for (WrittenTensor& written : written_tensors(names, scheme_, w_.file().path())) {
       OutTensor t;
       const std::string first = written.from.front();
@@ -101,7 +106,9 @@ class LayoutMaker {
       out.tensors.push_back(std::move(t));
     }
     if (revert_decay_)
-      out.notes.push_back("rwkv.cpp stores exp of the decays: their logarithms, taken back, may differ in the last bit");
+      out.notes.push_back(
+          "rwkv.cpp stores exp of the decays: their logarithms, taken back, may differ in the last "
+          "bit");
     return out;
   }
 
@@ -121,7 +128,8 @@ class LayoutMaker {
       const bool bonus = is_rwkv5(m_) && w_.decay_transformed && target_ != Target::kGgmf;
       const bool scalar = m_.version != "v5.2" && target_ == Target::kGgmf;
       std::string written = name;
-      if (bonus && name.ends_with("time_first")) written = name.substr(0, name.size() - 5) + "faaaa";
+      if (bonus && name.ends_with("time_first"))
+        written = name.substr(0, name.size() - 5) + "faaaa";
       if (scalar && is_rwkv5(m_) && name.ends_with("time_faaaa"))
         written = name.substr(0, name.size() - 5) + "first";
       if (written != name) alias_[written] = name;
@@ -134,10 +142,12 @@ class LayoutMaker {
   static bool first_value_mix(const std::string& name) {
     return any_of(name, {"blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2"});
   }
-  // Layer 0 never uses v0, v1 and v2; llama.cpp wants them in the file, of the size of a0, a1 and a2.
+  // Layer 0 never uses v0, v1 and v2; llama.cpp wants them in the file, of the size of a0, a1 and
+  // a2.
   void copy_a_as_first_v(std::vector<std::string>& names) {
     for (const char* n : {"0", "1", "2"}) {
-      const std::string v = std::string("blocks.0.att.v") + n, a = std::string("blocks.0.att.a") + n;
+      const std::string v = std::string("blocks.0.att.v") + n,
+                        a = std::string("blocks.0.att.a") + n;
       if (!w_.has(a)) continue;
       alias_[v] = a;
       names.push_back(v);
@@ -149,7 +159,8 @@ class LayoutMaker {
   }
   std::map<std::string, std::string> gguf_names(const std::vector<std::string>& names) const {
     std::map<std::string, std::string> out;
-    for (const WrittenTensor& t : written_tensors(names, scheme_for(m_, Target::kGguf), w_.file().path()))
+    for (const WrittenTensor& t :
+         written_tensors(names, scheme_for(m_, Target::kGguf), w_.file().path()))
       for (const std::string& from : t.from) out[from] = t.name;
     return out;
   }
@@ -161,7 +172,8 @@ class LayoutMaker {
       return target_ == Target::kGguf ? Shape{n_stacked, 1, 1, count} : Shape{n_stacked, 1, count};
     const std::string tail = tail_of(name);
     if (target_ == Target::kGguf) return tail == "r_k" ? Shape{count} : squeezed(entry.shape);
-    Shape shape = target_ == Target::kGgmf ? ggmf_shape(tail, entry.shape) : checkpoint_shape(name, entry.shape);
+    Shape shape = target_ == Target::kGgmf ? ggmf_shape(tail, entry.shape)
+                                           : checkpoint_shape(name, entry.shape);
     if (transform != Transform::kSame) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
     return shape;
   }
@@ -173,13 +185,16 @@ class LayoutMaker {
   Shape checkpoint_shape(const std::string& name, const Shape& have) const {
     const size_t count = count_of(have);
     const std::string tail = tail_of(name);
-    if (tail == "r_k" || tail == "time_faaaa" || (is_rwkv5(m_) && any_of(tail, {"time_decay", "time_first"})))
+    if (tail == "r_k" || tail == "time_faaaa" ||
+        (is_rwkv5(m_) && any_of(tail, {"time_decay", "time_first"})))
       return heads(count);
     if (tail == "time_decay" && m_.version != "v4") return {1, 1, count};
     if (any_of(tail, {"w0", "a0", "v0", "k_k", "k_a"}) || name.ends_with("ffn.x_k"))
       return scheme_.name == "fla" ? Shape{count} : Shape{1, 1, count};
     if (is_mix(tail)) return {1, 1, count};
-    return role_of(name) == WeightRole::kVector && !any_of(tail, {"time_state", "s0"}) ? squeezed(have) : have;
+    return role_of(name) == WeightRole::kVector && !any_of(tail, {"time_state", "s0"})
+               ? squeezed(have)
+               : have;
   }
   Shape ggmf_shape(const std::string& tail, const Shape& have) const {
     const size_t count = count_of(have);
@@ -198,9 +213,12 @@ class LayoutMaker {
     const bool scalar_first = tail == "time_first" && source_of(name) == name &&
                               count_of(w_.at(name).shape) == m_.plan->n_head;
     if (target_ == Target::kGgmf && !w_.decay_transformed) {
-      if (tail == "time_decay" && m_.version == "v4") t.map = [](float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); };
+      if (tail == "time_decay" && m_.version == "v4")
+        t.map = [](float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); };
       if (is_rwkv5(m_) && tail == "time_decay")
-        t.map = [](float x) { return static_cast<float>(std::exp(-std::exp(static_cast<double>(x)))); };
+        t.map = [](float x) {
+          return static_cast<float>(std::exp(-std::exp(static_cast<double>(x))));
+        };
       if (is_rwkv5(m_) && scalar_first)
         t.map = [](float x) { return static_cast<float>(std::exp(static_cast<double>(x))); };
     } else if (target_ != Target::kGgmf && w_.decay_transformed && tail == "time_decay" &&
@@ -209,7 +227,9 @@ class LayoutMaker {
       if (m_.version == "v4")
         t.map = [](float x) { return static_cast<float>(std::log(-static_cast<double>(x))); };
       else
-        t.map = [](float x) { return static_cast<float>(std::log(-std::log(static_cast<double>(x)))); };
+        t.map = [](float x) {
+          return static_cast<float>(std::log(-std::log(static_cast<double>(x))));
+        };
     }
     // llama.cpp's converter divides these in deep layers and says so in a key that only GGUF has.
     int64_t store = 0;
@@ -233,10 +253,12 @@ Target target_of(const std::string& name, const std::string& path) {
   if (!name.empty()) {
     for (const TargetName& t : kTargets)
       if (t.name == name) return t.target;
-    throw Error(Code::kArgument, "format \"{}\": expected gguf, pth, safetensors, hf or ggmf", name);
+    throw Error(Code::kArgument, "format \"{}\": expected gguf, pth, safetensors, hf or ggmf",
+                name);
   }
   const size_t slash = path.find_last_of('/'), dot = path.find_last_of('.');
-  if (dot == std::string::npos || (slash != std::string::npos && dot < slash)) return Target::kHuggingFace;
+  if (dot == std::string::npos || (slash != std::string::npos && dot < slash))
+    return Target::kHuggingFace;
   const std::string ending = path.substr(dot);
   for (const TargetName& t : kTargets)
     for (size_t at = 0; at < t.endings.size(); ++at) {
@@ -244,8 +266,10 @@ Target target_of(const std::string& name, const std::string& path) {
       if (t.endings.substr(at, end - at) == ending) return t.target;
       at = end;
     }
-  throw Error(Code::kArgument, "{}: its ending does not say what to write: expected .gguf, .pth, .safetensors, "
-              ".bin, a folder without an ending, or a format named by hand", path);
+  throw Error(Code::kArgument,
+              "{}: its ending does not say what to write: expected .gguf, .pth, .safetensors, "
+              ".bin, a folder without an ending, or a format named by hand",
+              path);
 }
 
 std::string_view name(Target target) {
@@ -255,15 +279,16 @@ std::string_view name(Target target) {
 }
 
 WeightRole role_of(const std::string& canonical) {
-  if (canonical == "emb.weight" || canonical.ends_with("ffn.s_emb.weight")) return WeightRole::kEmbedding;
+  if (canonical == "emb.weight" || canonical.ends_with("ffn.s_emb.weight"))
+    return WeightRole::kEmbedding;
   if (canonical == "head.weight") return WeightRole::kHead;
   const std::string tail = tail_of(canonical);
   if (tail == canonical) return WeightRole::kVector;
-  if (any_of(tail, {"receptance.weight", "key.weight", "value.weight", "gate.weight", "output.weight", "up.weight",
-                    "down.weight"}))
+  if (any_of(tail, {"receptance.weight", "key.weight", "value.weight", "gate.weight",
+                    "output.weight", "up.weight", "down.weight"}))
     return WeightRole::kMatrix;
-  if (any_of(tail, {"w1", "w2", "a1", "a2", "v1", "v2", "g1", "g2", "s1", "s2", "s_emb_x.weight", "time_maa_w1",
-                    "time_maa_w2", "time_decay_w1", "time_decay_w2"}))
+  if (any_of(tail, {"w1", "w2", "a1", "a2", "v1", "v2", "g1", "g2", "s1", "s2", "s_emb_x.weight",
+                    "time_maa_w1", "time_maa_w2", "time_decay_w1", "time_decay_w2"}))
     return WeightRole::kLowRank;
   return WeightRole::kVector;
 }

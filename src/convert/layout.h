@@ -1,5 +1,5 @@
-// What a file of some kind holds for a model: names, shapes, and how each tensor comes out of the canonical
-// weights. Types are those of the source until types.h has chosen.
+// What a file of some kind holds for a model: names, shapes, and how each tensor comes out of the
+// canonical weights. Types are those of the source until types.h has chosen.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ namespace rwkv {
 
 enum class Target : uint8_t { kGguf, kPth, kSafetensors, kHuggingFace, kGgmf };
 
-// "gguf", "pth", "safetensors", "hf", "ggmf"; "" goes by the ending of `path` (.gguf .pth .pt .safetensors .st
-// .bin, none: a Hugging Face folder). Error{kArgument} lists the names.
+// "gguf", "pth", "safetensors", "hf", "ggmf"; "" goes by the ending of `path` (.gguf .pth .pt
+// .safetensors .st .bin, none: a Hugging Face folder). Error{kArgument} lists the names.
 Target target_of(const std::string& name, const std::string& path);
 std::string_view name(Target target);
 

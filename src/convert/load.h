@@ -1,5 +1,5 @@
-// What happens to a model's weights between file and plan when it is opened with adapters or quantized on the
-// way: matrices are encoded in memory, the embedding stays in the map.
+// What happens to a model's weights between file and plan when it is opened with adapters or
+// quantized on the way: matrices are encoded in memory, the embedding stays in the map.
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@ struct LoadChanges {
   bool empty() const { return quant.empty() && lora.empty(); }
 };
 
-Model build_changed_model(std::shared_ptr<TensorFile> file, const ModelOptions& options, const LoadChanges& changes);
+Model build_changed_model(std::shared_ptr<TensorFile> file, const ModelOptions& options,
+                          const LoadChanges& changes);
 
 }  // namespace rwkv

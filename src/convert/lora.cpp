@@ -18,7 +18,8 @@ struct Factor {
 class LowRankPatch final : public RowPatch {
  public:
   // A [r, in], B [out, r]
-  LowRankPatch(Factor a, Factor b, float scale) : a_(std::move(a)), b_(std::move(b)), scale_(scale) {}
+  LowRankPatch(Factor a, Factor b, float scale)
+      : a_(std::move(a)), b_(std::move(b)), scale_(scale) {}
   void apply(size_t first_row, size_t n_row, std::span<float> values) const override {
     const size_t rank = a_.shape[0], cols = a_.shape[1];
     for (size_t row = 0; row < n_row; ++row) {
@@ -134,15 +135,22 @@ class LoraFile {
     for (const Tensor& t : file_->tensors()) {
       if (!is_weight_type(t.dtype)) continue;
       std::string name = plain_name(t.name);
-      if (take_suffix(name, ".init_lora_A")) start_a.emplace(name, decoded(t));
-      else if (take_suffix(name, ".init_lora_B")) start_b.emplace(name, decoded(t));
-      else if (take_suffix(name, ".lora_A")) a.emplace(name, decoded(t));
-      else if (take_suffix(name, ".lora.0")) a.emplace(name, transposed(decoded(t)));
-      else if (take_suffix(name, ".lora_B") || take_suffix(name, ".lora.1")) b.emplace(name, decoded(t));
+      if (take_suffix(name, ".init_lora_A"))
+        start_a.emplace(name, decoded(t));
+      else if (take_suffix(name, ".init_lora_B"))
+        start_b.emplace(name, decoded(t));
+      else if (take_suffix(name, ".lora_A"))
+        a.emplace(name, decoded(t));
+      else if (take_suffix(name, ".lora.0"))
+        a.emplace(name, transposed(decoded(t)));
+      else if (take_suffix(name, ".lora_B") || take_suffix(name, ".lora.1"))
+        b.emplace(name, decoded(t));
       else if (take_suffix(name, ".disha") || take_suffix(name, ".bone"))
         add(patches, name, block_patch(name, decoded(t)));
-      else if (name.ends_with(".lora_alpha") || name.ends_with(".num_batches_tracked")) continue;
-      else replace(patches, name, t);
+      else if (name.ends_with(".lora_alpha") || name.ends_with(".num_batches_tracked"))
+        continue;
+      else
+        replace(patches, name, t);
     }
     pairs(patches, a, b, named_.scale);
     pairs(patches, start_a, start_b, -1);
@@ -151,7 +159,8 @@ class LoraFile {
   bool has_pairs() const { return has_pairs_; }
 
  private:
-  // Trainers put "model." or "base_model.model." before, PEFT ".default" and ".weight" behind the factors.
+  // Trainers put "model." or "base_model.model." before, PEFT ".default" and ".weight" behind the
+  // factors.
   std::string plain_name(std::string name) const {
     for (const std::string_view prefix : {"base_model.", "model.", "module."})
       if (name.rfind(prefix, 0) == 0) name.erase(0, prefix.size());
@@ -160,7 +169,8 @@ class LoraFile {
       take_suffix(name, ".default");
     }
     if (web_ && weights_.has("blocks.0.att.time_maa_x")) {
-      if (const size_t mix = name.find(".time_mix_"); mix != std::string::npos) name.replace(mix, 10, ".time_maa_");
+      if (const size_t mix = name.find(".time_mix_"); mix != std::string::npos)
+        name.replace(mix, 10, ".time_maa_");
       if (name.ends_with(".time_first")) name.replace(name.size() - 5, 5, "faaaa");
     }
     return name;
@@ -168,7 +178,8 @@ class LoraFile {
 
   static Factor decoded(const Tensor& t) {
     Factor out{t.shape, std::vector<float>(count_of(t.shape))};
-    info(t.dtype).decode(t.bytes.data(), out.values.size() / info(t.dtype).block_values, out.values.data());
+    info(t.dtype).decode(t.bytes.data(), out.values.size() / info(t.dtype).block_values,
+                         out.values.data());
     return out;
   }
   // The last two axes.
@@ -179,28 +190,32 @@ class LoraFile {
     std::swap(out.shape[in.shape.size() - 2], out.shape.back());
     for (size_t at = 0; at < in.values.size(); at += rows * cols)
       for (size_t r = 0; r < rows; ++r)
-        for (size_t c = 0; c < cols; ++c) out.values[at + c * rows + r] = in.values[at + r * cols + c];
+        for (size_t c = 0; c < cols; ++c)
+          out.values[at + c * rows + r] = in.values[at + r * cols + c];
     return out;
   }
 
   const Weights::Entry& target(const std::string& module) const {
     const Weights::Entry* entry = weights_.find(module + ".weight");
     if (!entry)
-      throw Error(Code::kMissing, "{}: changes {}.weight, which the model does not have", named_.path, module);
+      throw Error(Code::kMissing, "{}: changes {}.weight, which the model does not have",
+                  named_.path, module);
     if (entry->shape.size() != 2)
-      throw Error(Code::kShape, "{}: {} is {}, expected a matrix", named_.path, module, to_string(entry->shape));
+      throw Error(Code::kShape, "{}: {} is {}, expected a matrix", named_.path, module,
+                  to_string(entry->shape));
     return *entry;
   }
   void check(bool fits, const std::string& module, const Shape& shape) const {
     if (!fits)
-      throw Error(Code::kShape, "{}: the factor {} of {} does not fit the model's {}", named_.path, to_string(shape),
-                  module, to_string(target(module).shape));
+      throw Error(Code::kShape, "{}: the factor {} of {} does not fit the model's {}", named_.path,
+                  to_string(shape), module, to_string(target(module).shape));
   }
 
   std::unique_ptr<RowPatch> block_patch(const std::string& module, Factor m) const {
     const Shape& w = target(module).shape;
     if (m.shape.size() == 3) {
-      check(m.shape[1] == m.shape[2] && m.shape[1] > 0 && m.shape[0] * m.shape[1] == w[1] && w[0] % m.shape[1] == 0,
+      check(m.shape[1] == m.shape[2] && m.shape[1] > 0 && m.shape[0] * m.shape[1] == w[1] &&
+                w[0] % m.shape[1] == 0,
             module, m.shape);
       return std::make_unique<BonePatch>(std::move(m), named_.scale);
     }
@@ -208,36 +223,45 @@ class LoraFile {
     return std::make_unique<DishaPatch>(std::move(m), named_.scale);
   }
 
-  void pairs(std::map<std::string, std::unique_ptr<RowPatch>>& patches, std::map<std::string, Factor>& a,
-             std::map<std::string, Factor>& b, float scale) const {
+  void pairs(std::map<std::string, std::unique_ptr<RowPatch>>& patches,
+             std::map<std::string, Factor>& a, std::map<std::string, Factor>& b,
+             float scale) const {
     for (auto& [module, factor] : b)
       if (!a.contains(module))
         throw Error(Code::kFormat, "{}: {} has a factor B, but no A", named_.path, module);
     for (auto& [module, factor] : a) {
       const auto other = b.find(module);
-      if (other == b.end()) throw Error(Code::kFormat, "{}: {} has a factor A, but no B", named_.path, module);
+      if (other == b.end())
+        throw Error(Code::kFormat, "{}: {} has a factor A, but no B", named_.path, module);
       const Shape& w = target(module).shape;
       check(factor.shape.size() == 2 && factor.shape[1] == w[1], module, factor.shape);
       check(other->second.shape == Shape({w[0], factor.shape[0]}), module, other->second.shape);
-      add(patches, module, std::make_unique<LowRankPatch>(std::move(factor), std::move(other->second), scale));
+      add(patches, module,
+          std::make_unique<LowRankPatch>(std::move(factor), std::move(other->second), scale));
     }
   }
 
-  // A tensor under a name of the model: takes its place; web-rwkv's matrices are added, its vectors blended.
-  void replace(std::map<std::string, std::unique_ptr<RowPatch>>& patches, const std::string& name, const Tensor& t) {
+  // A tensor under a name of the model: takes its place; web-rwkv's matrices are added, its vectors
+  // blended.
+  void replace(std::map<std::string, std::unique_ptr<RowPatch>>& patches, const std::string& name,
+               const Tensor& t) {
     const WeightRole role = role_of(name);
     const Weights::Entry* old = weights_.find(name);
     if (!old && !name.ends_with(".att.time_state"))
       throw Error(Code::kMissing, "{}: tensor {} fits no weight of the model", named_.path, t.name);
     if (weights_.decay_transformed && name.find(".time_") != std::string::npos)
-      throw Error(Code::kUnsupported, "{}: changes {}, which rwkv.cpp's files hold in another form; merge it into "
-                  "the original checkpoint", named_.path, name);
+      throw Error(Code::kUnsupported,
+                  "{}: changes {}, which rwkv.cpp's files hold in another form; merge it into "
+                  "the original checkpoint",
+                  named_.path, name);
     Factor values = decoded(t);
     if (role == WeightRole::kLowRank && !web_) values = transposed(values);
     if (old && count_of(old->shape) != values.values.size())
-      throw Error(Code::kShape, "{}: tensor {} is {}, but the model's is {}", named_.path, t.name, to_string(t.shape),
-                  to_string(old->shape));
-    if (web_ && old && (role == WeightRole::kMatrix || role == WeightRole::kHead || role == WeightRole::kEmbedding)) {
+      throw Error(Code::kShape, "{}: tensor {} is {}, but the model's is {}", named_.path, t.name,
+                  to_string(t.shape), to_string(old->shape));
+    if (web_ && old &&
+        (role == WeightRole::kMatrix || role == WeightRole::kHead ||
+         role == WeightRole::kEmbedding)) {
       take_suffix_and_add(patches, name, std::move(values));
       return;
     }
@@ -248,20 +272,21 @@ class LoraFile {
     entry.bytes = *entry.owned;
     weights_.replace(name, std::move(entry));
   }
-  void take_suffix_and_add(std::map<std::string, std::unique_ptr<RowPatch>>& patches, std::string name,
-                           Factor values) const {
+  void take_suffix_and_add(std::map<std::string, std::unique_ptr<RowPatch>>& patches,
+                           std::string name, Factor values) const {
     take_suffix(name, ".weight");
     add(patches, name, std::make_unique<AddPatch>(std::move(values), named_.scale));
   }
   void blend(const Weights::Entry& old, std::vector<float>& values) const {
     std::vector<float> before(values.size());
-    info(old.dtype).decode(old.bytes.data(), before.size() / info(old.dtype).block_values, before.data());
+    info(old.dtype).decode(old.bytes.data(), before.size() / info(old.dtype).block_values,
+                           before.data());
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = named_.scale * values[i] + (1 - named_.scale) * before[i];
   }
 
-  static void add(std::map<std::string, std::unique_ptr<RowPatch>>& patches, const std::string& module,
-                  std::unique_ptr<RowPatch> patch) {
+  static void add(std::map<std::string, std::unique_ptr<RowPatch>>& patches,
+                  const std::string& module, std::unique_ptr<RowPatch> patch) {
     auto& place = patches[module + ".weight"];
     if (!place) place = std::make_unique<PatchList>();
     static_cast<PatchList&>(*place).add(std::move(patch));
@@ -275,14 +300,18 @@ class LoraFile {
 
 }  // namespace
 
-LoraSet::LoraSet(Weights& weights, const std::vector<std::string>& files, std::vector<std::string>& notes) {
+LoraSet::LoraSet(Weights& weights, const std::vector<std::string>& files,
+                 std::vector<std::string>& notes) {
   for (const std::string& text : files) {
     const Named named = split_scale(text);
     LoraFile file(weights, named);
     file.read(patches_);
     if (file.has_pairs() && !named.scale_given)
-      notes.push_back(strf("{}: merged with a scale of 1; if it was trained with another alpha / rank, which the file "
-                           "does not say, name it with FILE:SCALE", named.path));
+      notes.push_back(
+          strf("{}: merged with a scale of 1; if it was trained with another alpha / rank, which "
+               "the file "
+               "does not say, name it with FILE:SCALE",
+               named.path));
   }
 }
 

@@ -1,4 +1,5 @@
-// What stands beside the tensors: GGUF's keys, a Hugging Face folder's config.json, and the tokenizer in both.
+// What stands beside the tensors: GGUF's keys, a Hugging Face folder's config.json, and the
+// tokenizer in both.
 #pragma once
 
 #include <string>
@@ -9,8 +10,9 @@
 
 namespace rwkv {
 
-// `arch`: "rwkv7"; a GGUF source keeps its keys. `tokenizer_path`: tokenizer.json or a World vocabulary, or ""
-// for the one that comes with the source (its folder, or the built-in World vocabulary by the model's size).
+// `arch`: "rwkv7"; a GGUF source keeps its keys. `tokenizer_path`: tokenizer.json or a World
+// vocabulary, or "" for the one that comes with the source (its folder, or the built-in World
+// vocabulary by the model's size).
 Metadata gguf_metadata(const Model& model, int file_type, const std::string& tokenizer_path,
                        std::vector<std::string>& notes);
 std::string gguf_architecture(const Model& model);
@@ -22,7 +24,7 @@ void add_tokenizer(const Model& model, const std::string& tokenizer_path, Metada
 // config.json with the fields of the published folders. `float_name`: "bfloat16".
 std::string hf_config(const Model& model, const std::string& scheme, const std::string& float_name);
 // Writes the tokenizer's files into `folder`.
-void write_hf_tokenizer(const Model& model, const std::string& tokenizer_path, const std::string& folder,
-                        std::vector<std::string>& notes);
+void write_hf_tokenizer(const Model& model, const std::string& tokenizer_path,
+                        const std::string& folder, std::vector<std::string>& notes);
 
 }  // namespace rwkv

@@ -13,27 +13,30 @@ namespace {
 struct TypeName {
   std::string_view name;
   DType base;
-  int up;         // steps up the ladder for what needs more bits: 0 plain, 1 _M, 2 _L
+  int up;         // which tensors go up the ladder, and the embedding how far: 0 none, 1 _M, 2 _L
   bool guarded;   // layer 0's att.value and att.output in 8 bits
   int file_type;  // ggml's label
 };
 constexpr TypeName kTypeNames[] = {
-    {"F32", DType::kF32, 0, false, 0},        {"F16", DType::kF16, 0, false, 1},
-    {"BF16", DType::kBF16, 0, false, 32},     {"Q4_0", DType::kQ4_0, 0, false, 2},
-    {"Q4_1", DType::kQ4_1, 0, false, 3},      {"Q8_0", DType::kQ8_0, 0, false, 7},
-    {"Q5_0", DType::kQ5_0, 0, false, 8},      {"Q5_1", DType::kQ5_1, 0, false, 9},
-    {"Q2_K", DType::kQ2_K, 0, true, 10},      {"Q3_K_S", DType::kQ3_K, 0, true, 11},
-    {"Q3_K_M", DType::kQ3_K, 1, true, 12},    {"Q3_K_L", DType::kQ3_K, 2, true, 13},
-    {"Q4_K_S", DType::kQ4_K, 0, true, 14},    {"Q4_K_M", DType::kQ4_K, 1, true, 15},
-    {"Q5_K_S", DType::kQ5_K, 0, true, 16},    {"Q5_K_M", DType::kQ5_K, 1, true, 17},
-    {"Q6_K", DType::kQ6_K, 0, false, 18},     {"IQ4_NL", DType::kIQ4_NL, 0, false, 25},
-    {"IQ4_XS", DType::kIQ4_XS, 0, true, 30},  {"Q3_K", DType::kQ3_K, 1, true, 12},
-    {"Q4_K", DType::kQ4_K, 1, true, 15},      {"Q5_K", DType::kQ5_K, 1, true, 17},
+    {"F32", DType::kF32, 0, false, 0},       {"F16", DType::kF16, 0, false, 1},
+    {"BF16", DType::kBF16, 0, false, 32},    {"Q4_0", DType::kQ4_0, 0, false, 2},
+    {"Q4_1", DType::kQ4_1, 0, false, 3},     {"Q8_0", DType::kQ8_0, 0, false, 7},
+    {"Q5_0", DType::kQ5_0, 0, false, 8},     {"Q5_1", DType::kQ5_1, 0, false, 9},
+    {"Q2_K", DType::kQ2_K, 0, true, 10},     {"Q3_K_S", DType::kQ3_K, 0, true, 11},
+    {"Q3_K_M", DType::kQ3_K, 1, true, 12},   {"Q3_K_L", DType::kQ3_K, 2, true, 13},
+    {"Q4_K_S", DType::kQ4_K, 0, true, 14},   {"Q4_K_M", DType::kQ4_K, 1, true, 15},
+    {"Q5_K_S", DType::kQ5_K, 0, true, 16},   {"Q5_K_M", DType::kQ5_K, 1, true, 17},
+    {"Q6_K", DType::kQ6_K, 0, false, 18},    {"IQ4_NL", DType::kIQ4_NL, 0, false, 25},
+    {"IQ4_XS", DType::kIQ4_XS, 0, true, 30}, {"Q3_K", DType::kQ3_K, 1, true, 12},
+    {"Q4_K", DType::kQ4_K, 1, true, 15},     {"Q5_K", DType::kQ5_K, 1, true, 17},
 };
-constexpr DType kLadder[] = {DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kQ8_0};
+constexpr size_t kGuardedLayers = 12;  // as the smallest published models have
+constexpr DType kLadder[] = {DType::kQ2_K, DType::kQ3_K, DType::kQ4_K,
+                             DType::kQ5_K, DType::kQ6_K, DType::kQ8_0};
 
 double bits(DType type) {
-  return 8.0 * static_cast<double>(info(type).block_bytes) / static_cast<double>(info(type).block_values);
+  return 8.0 * static_cast<double>(info(type).block_bytes) /
+         static_cast<double>(info(type).block_values);
 }
 bool is_block(DType type) { return info(type).block_values > 1; }
 
@@ -68,7 +71,8 @@ DType fitting(DType type, size_t width) {
   if (width % info(type).block_values == 0) return type;
   DType other = DType::kQ8_0;
   switch (type) {
-    case DType::kQ2_K: case DType::kQ3_K: other = DType::kQ4_0; break;
+    case DType::kQ2_K:
+    case DType::kQ3_K: other = DType::kQ4_0; break;
     case DType::kQ4_K: other = DType::kQ5_0; break;
     case DType::kQ5_K: other = DType::kQ5_1; break;
     case DType::kIQ4_XS: other = DType::kIQ4_NL; break;
@@ -79,7 +83,8 @@ DType fitting(DType type, size_t width) {
 
 class Chooser {
  public:
-  Chooser(const Model& model, Target target, const TypeOptions& options, std::vector<std::string>& notes)
+  Chooser(const Model& model, Target target, const TypeOptions& options,
+          std::vector<std::string>& notes)
       : m_(model), target_(target), o_(options), notes_(notes) {}
 
   ChosenTypes choose(std::vector<OutTensor>& tensors) {
@@ -102,18 +107,27 @@ class Chooser {
 
  private:
   void check_target() const {
-    const bool floats = target_ == Target::kPth || target_ == Target::kSafetensors || target_ == Target::kHuggingFace;
+    const bool floats = target_ == Target::kPth || target_ == Target::kSafetensors ||
+                        target_ == Target::kHuggingFace;
     if (is_block(wanted_->base) && floats)
-      throw Error(Code::kUnsupported, "type {} cannot stand in a file of format {}, which holds F32, F16 and BF16",
+      throw Error(Code::kUnsupported,
+                  "type {} cannot stand in a file of format {}, which holds F32, F16 and BF16",
                   wanted_->name, name(target_));
     if (target_ == Target::kGgmf && !fits_ggmf(wanted_->base))
-      throw Error(Code::kUnsupported, "type {} cannot stand in rwkv.cpp's .bin, which holds F32, F16, Q4_0, Q4_1, "
-                  "Q5_0, Q5_1 and Q8_0", wanted_->name);
+      throw Error(Code::kUnsupported,
+                  "type {} cannot stand in rwkv.cpp's .bin, which holds F32, F16, Q4_0, Q4_1, "
+                  "Q5_0, Q5_1 and Q8_0",
+                  wanted_->name);
   }
   static bool fits_ggmf(DType type) {
     switch (type) {
-      case DType::kF32: case DType::kF16: case DType::kQ4_0: case DType::kQ4_1: case DType::kQ5_0:
-      case DType::kQ5_1: case DType::kQ8_0: return true;
+      case DType::kF32:
+      case DType::kF16:
+      case DType::kQ4_0:
+      case DType::kQ4_1:
+      case DType::kQ5_0:
+      case DType::kQ5_1:
+      case DType::kQ8_0: return true;
       default: return false;
     }
   }
@@ -128,19 +142,22 @@ class Chooser {
   bool f32_by_custom(const OutTensor& t) const {
     const std::string& n = t.from.front();
     return target_ == Target::kGguf && t.role == WeightRole::kLowRank &&
-           (n.ends_with("att.w1") || n.ends_with("att.w2") || n.find(".time_") != std::string::npos);
+           (n.ends_with("att.w1") || n.ends_with("att.w2") ||
+            n.find(".time_") != std::string::npos);
   }
 
   // Nothing is lost: a type that the format cannot hold becomes F32.
   DType kept(const OutTensor& t, DType source) {
-    if (always_f32(t) || (f32_by_custom(t) && !is_block(source)) || source == DType::kF64) return DType::kF32;
+    if (always_f32(t) || (f32_by_custom(t) && !is_block(source)) || source == DType::kF64)
+      return DType::kF32;
     if (target_ == Target::kGguf && info(source).gguf_id >= 0) return same_bytes(t, source);
     if (target_ == Target::kGgmf) return fits_ggmf(source) ? same_bytes(t, source) : as_f32(source);
     return is_block(source) ? as_f32(source) : source;
   }
   // Blocks that must be transposed or changed cannot be copied.
   DType same_bytes(const OutTensor& t, DType source) {
-    const bool moved = t.transform != Transform::kSame || t.map || t.scale != 1 || t.from.size() > 1;
+    const bool moved =
+        t.transform != Transform::kSame || t.map || t.scale != 1 || t.from.size() > 1;
     return moved && is_block(source) ? as_f32(source) : source;
   }
   DType as_f32(DType source) {
@@ -153,9 +170,11 @@ class Chooser {
     if (always_f32(t)) return DType::kF32;
     const DType base = wanted_->base;
     if (!is_block(base)) return !floats && f32_by_custom(t) ? DType::kF32 : base;
-    if (target_ == Target::kGgmf) return t.role == WeightRole::kMatrix ? fitted(t, base) : kept(t, source);
+    if (target_ == Target::kGgmf)
+      return t.role == WeightRole::kMatrix ? fitted(t, base) : kept(t, source);
     switch (t.role) {
-      case WeightRole::kLowRank: return is_block(source) ? kept(t, source) : fitted(t, DType::kQ8_0);
+      case WeightRole::kLowRank:
+        return is_block(source) ? kept(t, source) : fitted(t, DType::kQ8_0);
       case WeightRole::kHead: return fitted(t, head_type());
       case WeightRole::kEmbedding: return fitted(t, embedding_type(t));
       default: return fitted(t, o_.pure ? base : matrix_type(t));
@@ -167,7 +186,8 @@ class Chooser {
     return bits(wanted_->base) < bits(DType::kQ6_K) ? DType::kQ6_K : wanted_->base;
   }
   DType embedding_type(const OutTensor& t) const {
-    if (!o_.embedding_type.empty() && t.from.front() == "emb.weight") return single_type(o_.embedding_type);
+    if (!o_.embedding_type.empty() && t.from.front() == "emb.weight")
+      return single_type(o_.embedding_type);
     const bool tied = t.from.front() == "emb.weight" && !m_.weights->has("head.weight");
     if (tied) return head_type();
     return o_.pure ? wanted_->base : raised(wanted_->base, wanted_->up);
@@ -178,15 +198,15 @@ class Chooser {
     const DType base = wanted_->base;
     const size_t layer = std::stoul(star(n).number), n_layer = m_.plan->n_layer;
     const bool value = n.ends_with("att.value.weight"), output = n.ends_with("att.output.weight");
+    const bool up = n.ends_with("ffn.key.weight") || n.ends_with("ffn.up.weight");
     const bool down = n.ends_with("ffn.value.weight") || n.ends_with("ffn.down.weight");
     // One channel of its input dwarfs all others, and its values live on in every layer (v_first).
-    if (wanted_->guarded && layer == 0 && (value || output)) return DType::kQ8_0;
+    // In a model of few layers these two are a large share of the file.
+    if (wanted_->guarded && layer == 0 && n_layer >= kGuardedLayers && (value || output))
+      return DType::kQ8_0;
     if (wanted_->up == 0) return base;
-    const size_t eighth = n_layer / 8;
-    const bool outer = layer < eighth || layer >= n_layer - eighth || layer == 0 || layer + 1 == n_layer;
-    const bool third = (layer - eighth) % 3 == 2;
-    if (value || output || (down && (outer || third))) return raised(base, wanted_->up);
-    return layer == 0 || layer + 1 == n_layer ? raised(base, 1) : base;
+    const bool more = output || up || (wanted_->up == 2 && (value || down));
+    return more || layer == 0 || layer + 1 == n_layer ? raised(base, 1) : base;
   }
 
   DType fitted(const OutTensor& t, DType type) {
@@ -208,28 +228,32 @@ class Chooser {
       try {
         pattern = std::regex(text.substr(0, equals));
       } catch (const std::regex_error&) {
-        throw Error(Code::kArgument, "\"{}\": expected a name or a regular expression before '='", text);
+        throw Error(Code::kArgument, "\"{}\": expected a name or a regular expression before '='",
+                    text);
       }
       size_t n_found = 0;
       for (OutTensor& t : tensors) {
         if (t.role == WeightRole::kVector || !(std::regex_search(t.gguf_name, pattern) ||
-                                         std::regex_search(t.from.front(), pattern)))
+                                               std::regex_search(t.from.front(), pattern)))
           continue;
         t.spec.dtype = fitted(t, type);
         ++n_found;
       }
       if (n_found == 0)
-        throw Error(Code::kArgument, "\"{}\": no matrix of the model has such a name (as in GGUF or in .pth)", text);
+        throw Error(Code::kArgument,
+                    "\"{}\": no matrix of the model has such a name (as in GGUF or in .pth)", text);
     }
   }
 
   void check(const OutTensor& t) const {
     const DType source = m_.weights->at(t.from.front()).dtype;
     if (t.spec.dtype != source) writable(t.spec.dtype);
-    if (!o_.allow_requantize && is_block(source) && t.spec.dtype != source && t.role != WeightRole::kVector)
-      throw Error(Code::kUnsupported, "{}: tensor {} is {} already, and a second rounding costs quality; "
-                  "quantize the original, or allow it with --allow-requantize", m_.weights->file().path(), t.spec.name,
-                  rwkv::name(source));
+    if (!o_.allow_requantize && is_block(source) && t.spec.dtype != source &&
+        t.role != WeightRole::kVector)
+      throw Error(Code::kUnsupported,
+                  "{}: tensor {} is {} already, and a second rounding costs quality; "
+                  "quantize the original, or allow it with --allow-requantize",
+                  m_.weights->file().path(), t.spec.name, rwkv::name(source));
   }
 
   ChosenTypes label(const std::vector<OutTensor>& tensors) const {
@@ -238,8 +262,9 @@ class Chooser {
     std::map<DType, size_t> values;
     for (const OutTensor& t : tensors)
       if (t.role == WeightRole::kMatrix) values[t.spec.dtype] += count_of(t.spec.shape);
-    const auto most = std::max_element(values.begin(), values.end(),
-                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto most =
+        std::max_element(values.begin(), values.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
     if (most != values.end()) out.base = most->first;
     for (const TypeName& t : kTypeNames)
       if (t.base == out.base) {

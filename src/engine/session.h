@@ -84,7 +84,10 @@ void feed_many(std::span<Session* const> sessions, std::span<const Token> tokens
 
 // State files. The format is in docs/states.md.
 void save_snapshot(const Snapshot& snapshot, const std::string& path);
-// Also reads state-tuned checkpoints (blocks.N.att.time_state). Error{kState} when it does not fit.
+// In the layout of another program: "rwkv.cpp", "pip", "llama.cpp", "tuned"; "librwkv" or "": ours.
+void save_snapshot_as(const Snapshot& snapshot, const std::string& format, const std::string& path);
+// Also reads these layouts and state-tuned checkpoints (blocks.N.att.time_state). Error{kState} when it does
+// not fit.
 Snapshot load_snapshot(std::shared_ptr<LoadedModel> model, const std::string& path);
 Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std::byte> bytes,
                         const std::string& path);

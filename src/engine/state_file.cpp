@@ -6,6 +6,7 @@
 #include "base/atomic_file.h"
 #include "base/byte_reader.h"
 #include "base/hash.h"
+#include "convert/state_layouts.h"
 #include "engine/session.h"
 #include "formats/formats.h"
 
@@ -39,7 +40,11 @@ void check_finite(std::span<const float> state, const std::string& path) {
     if (!std::isfinite(x)) throw Error(Code::kState, "{}: the state holds a value that is not finite", path);
 }
 
-// A state-tuned checkpoint: initial head states, token shifts zero.
+bool is_by_key(const LoadedModel& model) {
+  return model.model.version.rfind("v7", 0) != 0 && model.model.version != "arwkv7";
+}
+
+// The pip package's list, or a state-tuned checkpoint: initial head states, token shifts zero.
 Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& path,
                          std::shared_ptr<MappedFile> map) {
   const Plan& plan = model->plan();
@@ -47,12 +52,17 @@ Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& 
                                              "PK"
                                          ? read_pth(path, map)
                                          : read_safetensors(path, map);
+  if (is_pip_state(*file)) {
+    StateAndLength list = parse_pip_state(plan, *file);
+    check_finite(list.state, path);
+    return {std::move(model), std::move(list.state), list.n_token};
+  }
   Weights weights(file);
   for (const Tensor& t : file->tensors())
     if (is_weight_type(t.dtype)) weights.add(t.name, {t.name, t.dtype, t.shape, t.bytes});
   weights.scheme = "BlinkDL";
   weights.version = model->model.version + " state for this";
-  const bool by_key = model->model.version.rfind("v7", 0) != 0 && model->model.version != "arwkv7";
+  const bool by_key = is_by_key(*model);
   Snapshot out{model, std::vector<float>(plan.state.size, 0.0f), 0};
   bool has_heads = false;
   for (const StateArray& array : plan.state.arrays) {
@@ -86,6 +96,12 @@ void save_snapshot(const Snapshot& snapshot, const std::string& path) {
   file.write(std::as_bytes(std::span(&header, 1)));
   file.write(data);
   file.commit();
+}
+
+void save_snapshot_as(const Snapshot& snapshot, const std::string& format, const std::string& path) {
+  if (format.empty() || format == "librwkv") return save_snapshot(snapshot, path);
+  write_foreign_state(snapshot.model->plan(), {snapshot.state, snapshot.n_token}, is_by_key(*snapshot.model), format,
+                      path);
 }
 
 Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std::byte> bytes,
@@ -125,7 +141,15 @@ Snapshot load_snapshot(std::shared_ptr<LoadedModel> model, const std::string& pa
       if (error.code() != Code::kMissing && error.code() != Code::kShape) throw;
       throw Error(Code::kState, "{}", error.sentence());
     }
-  throw Error(Code::kState, "{}: expected a state file (RWKVSTAT), or a state-tuned .pth or safetensors", path);
+  if (is_llama_state(bytes) || bytes.size() == model->plan().state.size * sizeof(float)) {
+    StateAndLength other = is_llama_state(bytes) ? parse_llama_state(model->plan(), bytes, path)
+                                                 : parse_rwkv_cpp_state(model->plan(), bytes, path);
+    check_finite(other.state, path);
+    return {std::move(model), std::move(other.state), other.n_token};
+  }
+  throw Error(Code::kState, "{}: expected a state file (RWKVSTAT), a state-tuned .pth or safetensors, or a state of "
+              "rwkv.cpp ({} bytes here), llama.cpp or the pip package", path,
+              model->plan().state.size * sizeof(float));
 }
 
 }  // namespace rwkv

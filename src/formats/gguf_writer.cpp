@@ -1,4 +1,5 @@
-// GGUF v3. Offsets follow each other in file order with 32 bytes of alignment, as ggml's reader insists.
+// GGUF v3. Offsets follow each other in file order with 32 bytes of alignment, as ggml's reader
+// insists.
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -12,7 +13,18 @@ namespace rwkv {
 namespace {
 
 constexpr size_t kAlignment = 32, kMaxName = 63, kMaxDims = 4, kMaxParts = 99999;
-enum ValueType : uint32_t { kU16 = 2, kU32 = 4, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
+enum ValueType : uint32_t {
+  kU16 = 2,
+  kU32 = 4,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
+  kF64
+};
 
 template <typename T>
 bool fits(int64_t value) {
@@ -87,8 +99,10 @@ class GgufHeader {
     const bool narrow = std::all_of(list.begin(), list.end(), fits<int32_t>);
     array(narrow ? kI32 : kI64, list.size());
     for (const int64_t v : list)
-      if (narrow) out_.number(static_cast<int32_t>(v));
-      else out_.number(v);
+      if (narrow)
+        out_.number(static_cast<int32_t>(v));
+      else
+        out_.number(v);
   }
 
   ByteWriter out_;
@@ -100,7 +114,8 @@ struct Part {
   size_t no = 0, count = 1, n_tensor_total = 0;  // count > 1: keys split.* are written
 };
 
-ByteWriter header_of(const Metadata& meta, const std::vector<const TensorSpec*>& tensors, const Part& part) {
+ByteWriter header_of(const Metadata& meta, const std::vector<const TensorSpec*>& tensors,
+                     const Part& part) {
   GgufHeader header;
   ByteWriter& out = header.out();
   out.text("GGUF");
@@ -124,8 +139,8 @@ ByteWriter header_of(const Metadata& meta, const std::vector<const TensorSpec*>&
   for (const TensorSpec* t : tensors) {
     const int id = info(t->dtype).gguf_id;
     if (id < 0 || t->name.size() > kMaxName || t->shape.size() > kMaxDims)
-      throw Error(Code::kUnsupported, "tensor {}: {} {} cannot stand in a GGUF file", t->name, name(t->dtype),
-                  to_string(t->shape));
+      throw Error(Code::kUnsupported, "tensor {}: {} {} cannot stand in a GGUF file", t->name,
+                  name(t->dtype), to_string(t->shape));
     header.string(t->name);
     out.number(static_cast<uint32_t>(t->shape.size()));
     for (size_t i = t->shape.size(); i-- > 0;) out.number<uint64_t>(t->shape[i]);
@@ -161,7 +176,8 @@ void write_part(AtomicFile& file, const Metadata& meta, const std::vector<Tensor
 
 }  // namespace
 
-void write_tensor(AtomicFile& file, const TensorSpec& tensor, size_t index, const TensorSource& source) {
+void write_tensor(AtomicFile& file, const TensorSpec& tensor, size_t index,
+                  const TensorSource& source) {
   size_t written = 0;
   source(index, [&](std::span<const std::byte> bytes) {
     file.write(bytes);
@@ -176,8 +192,8 @@ size_t gguf_header_bytes(const Metadata& meta, const std::vector<TensorSpec>& te
   return header_of(meta, specs, {}).size();
 }
 
-void write_gguf(const std::string& path, const Metadata& meta, const std::vector<TensorSpec>& tensors,
-                const TensorSource& source) {
+void write_gguf(const std::string& path, const Metadata& meta,
+                const std::vector<TensorSpec>& tensors, const TensorSource& source) {
   std::vector<size_t> all(tensors.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = i;
   AtomicFile file(path);
@@ -198,7 +214,8 @@ std::vector<std::string> write_gguf_parts(const std::string& path, const Metadat
       if (part_of[i] == no) members.push_back(i);
     paths.push_back(part_path(path, no, n_part));
     files.push_back(std::make_unique<AtomicFile>(paths.back()));
-    write_part(*files.back(), no == 0 ? meta : Metadata(), tensors, members, {no, n_part, tensors.size()}, source);
+    write_part(*files.back(), no == 0 ? meta : Metadata(), tensors, members,
+               {no, n_part, tensors.size()}, source);
   }
   for (const auto& file : files) file->commit();
   return paths;

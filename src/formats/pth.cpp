@@ -90,10 +90,15 @@ class PthReader {
         order && text_of(order->bytes) != "little")
       throw Error(Code::kUnsupported, "{}: byte order {}, expected \"little\"", out_.path(),
                   json_quote(replace_invalid_utf8(text_of(order->bytes).substr(0, 32))));
-    if (!pickle_.is(pickle_.root(), Kind::kDict))
+    const Id root = pickle_.root();
+    if (pickle_.is(root, Kind::kList)) {  // a state of the pip package: names are "0", "1" ...
+      walk(root, "", 0);
+    } else if (pickle_.is(root, Kind::kDict)) {
+      scalars(root);
+      walk(unwrapped(root), "", 0);
+    } else {
       throw Error(Code::kUnsupported, "{}: the checkpoint is not a dict of tensors", out_.path());
-    scalars(pickle_.root());
-    walk(unwrapped(pickle_.root()), "", 0);
+    }
     if (out_.tensors().empty()) fail("no tensor in the file");
   }
 

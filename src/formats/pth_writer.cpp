@@ -1,9 +1,9 @@
-// What torch.save writes for a state dict: a zip of stored entries, archive/data.pkl (a pickle that names
-// tensors and their storages), archive/data/N (the bytes of storage N at a multiple of 64) and
-// archive/version. torch.load(weights_only=True) reads it, and maps it with mmap=True.
+// What torch.save writes for a state dict: a zip of stored entries, archive/data.pkl (a pickle that
+// names tensors and their storages), archive/data/N (the bytes of storage N at a multiple of 64)
+// and archive/version. torch.load(weights_only=True) reads it, and maps it with mmap=True.
 //
-// The data stream past only once, so checksums follow the contents (zip's descriptors). Sizes and offsets
-// from 4 GiB on stand in ZIP64 fields.
+// The data stream past only once, so checksums follow the contents (zip's descriptors). Sizes and
+// offsets from 4 GiB on stand in ZIP64 fields.
 #include "base/atomic_file.h"
 #include "base/byte_writer.h"
 #include "base/crc32.h"
@@ -14,11 +14,12 @@ namespace rwkv {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr uint32_t kLocalMagic = 0x04034b50, kCentralMagic = 0x02014b50, kDescriptorMagic = 0x08074b50,
-                   kEndMagic = 0x06054b50, kEnd64Magic = 0x06064b50, kLocatorMagic = 0x07064b50;
+constexpr uint32_t kLocalMagic = 0x04034b50, kCentralMagic = 0x02014b50,
+                   kDescriptorMagic = 0x08074b50, kEndMagic = 0x06054b50, kEnd64Magic = 0x06064b50,
+                   kLocatorMagic = 0x07064b50;
 constexpr uint16_t kVersionNeeded = 45, kHasDescriptor = 1 << 3;
-constexpr uint16_t kDate = 0x21;         // 1 January 1980: files of one model are the same bytes
-constexpr uint32_t kIn64 = 0xffffffff;   // "the value stands in the ZIP64 field"
+constexpr uint16_t kDate = 0x21;        // 1 January 1980: files of one model are the same bytes
+constexpr uint32_t kIn64 = 0xffffffff;  // "the value stands in the ZIP64 field"
 constexpr uint16_t kZip64Field = 1, kPadField = 0x4246;
 
 class ZipWriter {
@@ -63,8 +64,10 @@ class ZipWriter {
     tail.number(kDescriptorMagic);
     tail.number(entry.crc);
     for (int i = 0; i < 2; ++i)
-      if (large) tail.number<uint64_t>(size);
-      else tail.number(static_cast<uint32_t>(size));
+      if (large)
+        tail.number<uint64_t>(size);
+      else
+        tail.number(static_cast<uint32_t>(size));
     write(tail.bytes());
     entries_.push_back(std::move(entry));
   }
@@ -121,7 +124,9 @@ class ZipWriter {
     ByteWriter out, extra;
     for (const size_t value : {entry.size, entry.size, entry.offset})
       if (value >= kIn64) extra.number<uint64_t>(value);
-    const auto narrow = [](size_t value) { return value >= kIn64 ? kIn64 : static_cast<uint32_t>(value); };
+    const auto narrow = [](size_t value) {
+      return value >= kIn64 ? kIn64 : static_cast<uint32_t>(value);
+    };
     out.number(kCentralMagic);
     out.number(kVersionNeeded);
     common(out);
@@ -155,16 +160,19 @@ class ZipWriter {
   std::vector<Entry> entries_;
 };
 
-// Protocol 2, without memos: an ordered dict of calls of _rebuild_tensor_v2.
-class StateDictPickle {
+// Protocol 2, without memos: an ordered dict, or a list, of calls of _rebuild_tensor_v2.
+class TensorPickle {
  public:
-  explicit StateDictPickle(const std::string& path) : path_(path) {
+  TensorPickle(const std::string& path, bool list) : path_(path), list_(list) {
     out_.text("\x80\x02");
-    dict();
+    if (list)
+      out_.text("]");
+    else
+      dict();
     out_.text("(");
   }
   void tensor(const TensorSpec& t, size_t key) {
-    text(t.name);
+    if (!list_) text(t.name);
     global("torch._utils", "_rebuild_tensor_v2");
     out_.text("((");
     text("storage");
@@ -183,7 +191,7 @@ class StateDictPickle {
     out_.text("tR");
   }
   std::span<const std::byte> finish() {
-    out_.text("u.");
+    out_.text(list_ ? "e." : "u.");
     return out_.bytes();
   }
 
@@ -226,26 +234,28 @@ class StateDictPickle {
       case DType::kF16: return "HalfStorage";
       case DType::kBF16: return "BFloat16Storage";
       default:
-        throw Error(Code::kUnsupported, "{}: tensor {} has type {}, expected plain floats for a .pth", path_, t.name,
+        throw Error(Code::kUnsupported,
+                    "{}: tensor {} has type {}, expected plain floats for a .pth", path_, t.name,
                     name(t.dtype));
     }
   }
 
   const std::string& path_;
+  bool list_;
   ByteWriter out_;
 };
 
-}  // namespace
-
-void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source) {
-  StateDictPickle pickle(path);
+void write_archive(const std::string& path, bool list, const std::vector<TensorSpec>& tensors,
+                   const TensorSource& source) {
+  TensorPickle pickle(path, list);
   for (size_t i = 0; i < tensors.size(); ++i) pickle.tensor(tensors[i], i);
   const auto data = pickle.finish();
   AtomicFile file(path);
   ZipWriter zip(file);
   const auto add_text = [&](const std::string& name, std::string_view text) {
-    zip.add(name, text.size(),
-            [&](const ByteSink& sink) { sink(std::as_bytes(std::span(text.data(), text.size()))); });
+    zip.add(name, text.size(), [&](const ByteSink& sink) {
+      sink(std::as_bytes(std::span(text.data(), text.size())));
+    });
   };
   zip.add("archive/data.pkl", data.size(), [&](const ByteSink& sink) { sink(data); });
   add_text("archive/byteorder", "little");
@@ -262,6 +272,17 @@ void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, 
   add_text("archive/version", "3\n");
   zip.finish();
   file.commit();
+}
+
+}  // namespace
+
+void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors,
+               const TensorSource& source) {
+  write_archive(path, false, tensors, source);
+}
+void write_pth_list(const std::string& path, const std::vector<TensorSpec>& tensors,
+                    const TensorSource& source) {
+  write_archive(path, true, tensors, source);
 }
 
 }  // namespace rwkv

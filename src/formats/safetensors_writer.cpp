@@ -1,5 +1,5 @@
-// safetensors: header length, JSON, bytes without holes. The header is padded with spaces to 8 bytes, so that
-// the data are aligned.
+// safetensors: header length, JSON, bytes without holes. The header is padded with spaces to 8
+// bytes, so that the data are aligned.
 #include "base/atomic_file.h"
 #include "base/byte_writer.h"
 #include "base/error.h"
@@ -20,12 +20,13 @@ void write_safetensors(const std::string& path, const std::vector<TensorSpec>& t
   size_t at = 0;
   for (const TensorSpec& t : tensors) {
     if (info(t.dtype).block_values != 1)
-      throw Error(Code::kUnsupported, "{}: tensor {} has type {}, expected plain floats for safetensors", path,
-                  t.name, name(t.dtype));
+      throw Error(Code::kUnsupported,
+                  "{}: tensor {} has type {}, expected plain floats for safetensors", path, t.name,
+                  name(t.dtype));
     std::string shape;
     for (const size_t size : t.shape) shape += (shape.empty() ? "" : ",") + std::to_string(size);
-    header += strf(",{}:{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}", json_quote(t.name),
-                   name(t.dtype), shape, at, at + t.bytes());
+    header += strf(",{}:{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}",
+                   json_quote(t.name), name(t.dtype), shape, at, at + t.bytes());
     at += t.bytes();
   }
   header += "}";

@@ -1,7 +1,7 @@
-// The writers, next to the readers. Each is told all names, types and shapes first, so that the header can be
-// written before the data; then it asks for the bytes of one tensor after another, so that no more than one
-// need be in memory. A file appears whole or not at all. Errors: kIo; kUnsupported for a type that the
-// format cannot hold.
+// The writers, next to the readers. Each is told all names, types and shapes first, so that the
+// header can be written before the data; then it asks for the bytes of one tensor after another, so
+// that no more than one need be in memory. A file appears whole or not at all. Errors: kIo;
+// kUnsupported for a type that the format cannot hold.
 #pragma once
 
 #include <functional>
@@ -27,11 +27,12 @@ using ByteSink = std::function<void(std::span<const std::byte>)>;
 using TensorSource = std::function<void(size_t index, const ByteSink& sink)>;
 using Metadata = std::map<std::string, MetaValue>;
 
-// GGUF v3, alignment 32. Whole numbers of `meta` become u32 where they fit (what ggml's programs expect).
-void write_gguf(const std::string& path, const Metadata& meta, const std::vector<TensorSpec>& tensors,
-                const TensorSource& source);
-// In parts: tensor i goes into part part_of[i], and "x.gguf" becomes "x-00001-of-0000N.gguf" and so on.
-// Returns the paths.
+// GGUF v3, alignment 32. Whole numbers of `meta` become u32 where they fit (what ggml's programs
+// expect).
+void write_gguf(const std::string& path, const Metadata& meta,
+                const std::vector<TensorSpec>& tensors, const TensorSource& source);
+// In parts: tensor i goes into part part_of[i], and "x.gguf" becomes "x-00001-of-0000N.gguf" and so
+// on. Returns the paths.
 std::vector<std::string> write_gguf_parts(const std::string& path, const Metadata& meta,
                                           const std::vector<TensorSpec>& tensors,
                                           const std::vector<size_t>& part_of, size_t n_part,
@@ -40,7 +41,11 @@ std::vector<std::string> write_gguf_parts(const std::string& path, const Metadat
 size_t gguf_header_bytes(const Metadata& meta, const std::vector<TensorSpec>& tensors);
 
 // A state dict as torch.save writes it (zip, stored): F64, F32, F16, BF16.
-void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors, const TensorSource& source);
+void write_pth(const std::string& path, const std::vector<TensorSpec>& tensors,
+               const TensorSource& source);
+// A list of tensors without names.
+void write_pth_list(const std::string& path, const std::vector<TensorSpec>& tensors,
+                    const TensorSource& source);
 
 // The same types. The metadata are strings.
 void write_safetensors(const std::string& path, const std::vector<TensorSpec>& tensors,
@@ -51,11 +56,12 @@ struct GgmfHeader {
   size_t n_vocab = 0, n_embd = 0, n_layer = 0;
   DType type = DType::kF16;
 };
-void write_ggmf(const std::string& path, const GgmfHeader& header, const std::vector<TensorSpec>& tensors,
-                const TensorSource& source);
+void write_ggmf(const std::string& path, const GgmfHeader& header,
+                const std::vector<TensorSpec>& tensors, const TensorSource& source);
 
 // Part of every writer: the bytes of one tensor, counted.
 class AtomicFile;
-void write_tensor(AtomicFile& file, const TensorSpec& tensor, size_t index, const TensorSource& source);
+void write_tensor(AtomicFile& file, const TensorSpec& tensor, size_t index,
+                  const TensorSource& source);
 
 }  // namespace rwkv

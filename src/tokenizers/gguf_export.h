@@ -1,5 +1,5 @@
-// A tokenizer as GGUF holds it (tokenizer.ggml.*): the other way round from make_world_from_gguf and
-// make_bpe_from_gguf.
+// A tokenizer as GGUF holds it (tokenizer.ggml.*): the other way round from make_world_from_gguf
+// and make_bpe_from_gguf.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ struct GgufVocabulary {
 // Of a World tokenizer, filled up to n_vocab ids with unused ones.
 GgufVocabulary export_world(const Tokenizer& tokenizer, size_t n_vocab);
 // Of a Hugging Face tokenizer.json.
-GgufVocabulary export_tokenizer_json(std::string_view json, const std::string& source, size_t n_vocab);
+GgufVocabulary export_tokenizer_json(std::string_view json, const std::string& source,
+                                     size_t n_vocab);
 // The text form of a World vocabulary, "<id> <python literal> <byte length>" a line.
 std::string world_vocabulary_text(const Tokenizer& tokenizer);
 

@@ -1,5 +1,5 @@
-// Every version and naming scheme, from every source file to every target: the logits stay the same, bit for
-// bit. And the GGUF layout against files that llama.cpp loads.
+// Every version and naming scheme, from every source file to every target: the logits stay the
+// same, bit for bit. And the GGUF layout against files that llama.cpp loads.
 #include "convert/convert.h"
 
 #include <unistd.h>
@@ -17,14 +17,17 @@ namespace fs = std::filesystem;
 
 class Convert : public testing::Test {
  protected:
-  Convert() : folder_(testing::TempDir() + "/convert." + std::to_string(::getpid()) + "." +
-                      testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  Convert()
+      : folder_(testing::TempDir() + "/convert." + std::to_string(::getpid()) + "." +
+                testing::UnitTest::GetInstance()->current_test_info()->name()) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
   ~Convert() override { fs::remove_all(folder_); }
   std::string at(const std::string& name) const { return folder_ + "/" + name; }
-  size_t n_file() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }
+  size_t n_file() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
+  }
 
   std::string folder_;
 };
@@ -45,8 +48,11 @@ struct TargetFile {
   const char* name;
   const char* file;
 };
-constexpr TargetFile kTargets[] = {
-    {"gguf", "m.gguf"}, {"pth", "m.pth"}, {"safetensors", "m.safetensors"}, {"hf", "m"}, {"ggmf", "m.bin"}};
+constexpr TargetFile kTargets[] = {{"gguf", "m.gguf"},
+                                   {"pth", "m.pth"},
+                                   {"safetensors", "m.safetensors"},
+                                   {"hf", "m"},
+                                   {"ggmf", "m.bin"}};
 
 // What a target cannot hold, by the name of the source.
 bool refused(const std::string& file, const std::string& target) {
@@ -60,8 +66,10 @@ bool refused(const std::string& file, const std::string& target) {
 TEST_F(Convert, keeps_the_logits_of_every_source_in_every_target) {
   size_t n_case = 0;
   for (const auto& entry : fs::directory_iterator(data(""))) {
-    const std::string file = entry.path().filename().string(), ending = entry.path().extension().string();
-    if (ending != ".gguf" && ending != ".pth" && ending != ".safetensors" && ending != ".st" && ending != ".bin")
+    const std::string file = entry.path().filename().string(),
+                      ending = entry.path().extension().string();
+    if (ending != ".gguf" && ending != ".pth" && ending != ".safetensors" && ending != ".st" &&
+        ending != ".bin")
       continue;
     const auto want = logits_of(data(file));
     for (const TargetFile& target : kTargets) {
@@ -73,7 +81,8 @@ TEST_F(Convert, keeps_the_logits_of_every_source_in_every_target) {
       }
       convert_model(data(file), at(target.file), {});
       const auto got = logits_of(at(target.file));
-      // rwkv.cpp's decays of v4 and v5 went through exp: taken back, they may differ in the last bit.
+      // rwkv.cpp's decays of v4 and v5 went through exp: taken back, they may differ in the last
+      // bit.
       if (ending == ".bin" && (file[1] == '4' || file[1] == '5')) {
         EXPECT_LE(max_abs_diff(got, want), 5e-6);
       } else if (std::string(target.name) == "ggmf" && (file[1] == '4' || file[1] == '5')) {
@@ -109,7 +118,8 @@ TEST_F(Convert, chain_of_all_formats_ends_at_the_same_bytes) {
   }
 }
 
-// From a BlinkDL file of the same weights: names, types, shapes and keys as llama.cpp's converter writes them.
+// From a BlinkDL file of the same weights: names, types, shapes and keys as llama.cpp's converter
+// writes them.
 void expect_llama_layout(const std::string& golden_file, const std::string& ours) {
   const auto want = open_tensor_file(golden_file), got = open_tensor_file(ours);
   for (const Tensor& t : want->tensors()) {
@@ -137,7 +147,8 @@ TEST_F(Convert, gguf_of_rwkv7_equals_the_one_that_llama_cpp_loads) {
   expect_llama_layout(file, at("m.gguf"));
 }
 TEST_F(Convert, gguf_of_the_hybrids_equals_the_one_that_llama_cpp_loads) {
-  for (const char* name : {"arwkv7-gate.bf16.gguf", "arwkv7-small.f16.gguf", "rwkv6qwen2-small.f16.gguf"}) {
+  for (const char* name :
+       {"arwkv7-gate.bf16.gguf", "arwkv7-small.f16.gguf", "rwkv6qwen2-small.f16.gguf"}) {
     SCOPED_TRACE(name);
     const std::string file = golden(std::string("gguf/") + name);
     SKIP_WITHOUT(file);
@@ -152,8 +163,8 @@ TEST_F(Convert, gguf_of_rwkv6_equals_the_one_that_llama_cpp_loads) {
   const std::string file = unpack("gguf/rwkv6-small.f32.gguf");
   ASSERT_FALSE(file.empty());
   const auto want = logits_of(file);
-  // Its deep outputs are divided by two, which only GGUF can say: taken back on the way out. A norm's epsilon
-  // weighs less beside a residual stream of twice the size, hence the tolerance.
+  // Its deep outputs are divided by two, which only GGUF can say: taken back on the way out. A
+  // norm's epsilon weighs less beside a residual stream of twice the size, hence the tolerance.
   convert_model(file, at("m.pth"), {});
   EXPECT_LE(max_abs_diff(logits_of(at("m.pth")), want), 1e-3);
   convert_model(file, at("same.gguf"), {});
@@ -179,11 +190,14 @@ TEST_F(Convert, f16_clips_and_says_so_and_auto_loses_nothing) {
   const Tensor* key = file->find("blocks.0.att.key.weight");
   const float large = 70000.0f;
   std::memcpy(const_cast<std::byte*>(key->bytes.data()), &large, sizeof large);
-  write_safetensors(at("m.safetensors"), [&] {
-    std::vector<TensorSpec> specs;
-    for (const Tensor& t : file->tensors()) specs.push_back({t.name, t.dtype, t.shape});
-    return specs;
-  }(), {}, [&](size_t i, const ByteSink& sink) { sink(file->tensors()[i].bytes); });
+  write_safetensors(
+      at("m.safetensors"),
+      [&] {
+        std::vector<TensorSpec> specs;
+        for (const Tensor& t : file->tensors()) specs.push_back({t.name, t.dtype, t.shape});
+        return specs;
+      }(),
+      {}, [&](size_t i, const ByteSink& sink) { sink(file->tensors()[i].bytes); });
   ConvertOptions options;
   options.tokenizer_path = "";
   EXPECT_TRUE(convert_model(at("m.safetensors"), at("a.pth"), options).notes.empty());

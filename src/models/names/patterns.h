@@ -17,8 +17,8 @@ inline std::vector<std::string> expand(std::string_view pattern) {
   for (size_t at = open + 1; at <= close;) {
     const size_t end = std::min(pattern.find(',', at), close);
     for (const std::string& rest : expand(pattern.substr(close + 1)))
-      out.push_back(std::string(pattern.substr(0, open)) + std::string(pattern.substr(at, end - at)) +
-                    rest);
+      out.push_back(std::string(pattern.substr(0, open)) +
+                    std::string(pattern.substr(at, end - at)) + rest);
     at = end + 1;
   }
   return out;
@@ -33,7 +33,8 @@ inline Starred star(const std::string& name) {
     size_t end = dot + 1;
     while (end < name.size() && name[end] >= '0' && name[end] <= '9') ++end;
     if (end > dot + 1 && end < name.size() && name[end] == '.')
-      return {name.substr(0, dot + 1) + "*" + name.substr(end), name.substr(dot + 1, end - dot - 1)};
+      return {name.substr(0, dot + 1) + "*" + name.substr(end),
+              name.substr(dot + 1, end - dot - 1)};
   }
   return {name, ""};
 }
