@@ -39,7 +39,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   ThreadPool pool(1);
   Arena arena;
   std::vector<std::byte> bytes(bytes_of(type, kRows * kCols));
-  const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, pool, arena);
+  const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, false, pool, arena);
   const size_t n_block = kCols / 32, act = table->act_bytes[wide];
   std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * kRows), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * act);
@@ -60,11 +60,12 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   args.blocks = blocks.data();
   args.scale = scale.data();
   args.sum = sum.data();
+  args.row_blocks = n_block;
   for (auto _ : state) {
     if (weight.takes_blocks())
       for (size_t t = 0; t < rows; ++t)
         table->quantize({x.data() + t * kCols, kCols, wide, blocks.data() + t * n_block * act,
-                         scale.data() + t * n_block, sum.data() + 2 * t * n_block});
+                         scale.data() + t * n_block, sum.data() + 2 * t * n_block, nullptr, false});
     table->linear(args);
     benchmark::ClobberMemory();
   }

@@ -49,6 +49,8 @@ std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix&
   std::vector<float> y(rows * y_stride, NAN), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * table.act_bytes[wide]);
   std::vector<int32_t> sum(2 * rows * n_block);
+  const bool sparse = weight.by_unit() && rows <= cpu::kSparseRows;
+  std::vector<uint8_t> active(sparse ? rows * n_block * cpu::kActiveBytes : 0);
   cpu::LinearArgs args{};
   args.pack = weight.pack();
   args.panels = weight.panels();
@@ -64,13 +66,26 @@ std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix&
   if (weight.takes_blocks()) {
     for (size_t t = 0; t < rows; ++t)
       table.quantize({x.data() + t * x_stride, weight.cols(), wide, blocks.data() + t * n_block * table.act_bytes[wide],
-                      scale.data() + t * n_block, sum.data() + 2 * t * n_block});
+                      scale.data() + t * n_block, sum.data() + 2 * t * n_block,
+                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr, t == 1});
     args.wide = wide;
+    args.row_blocks = n_block;
+    args.active = sparse ? active.data() : nullptr;
     args.blocks = blocks.data();
     args.scale = scale.data();
     args.sum = sum.data();
   }
-  table.linear(args);
+  if (!weight.by_unit()) {
+    table.linear(args);
+    return y;
+  }
+  args.by_unit = true;
+  for (size_t panel = 0; panel < weight.n_panel(); panel += cpu::kSliceOutputs / kLanes) {
+    args.first = panel;
+    args.count = std::min(cpu::kSliceOutputs / kLanes, weight.n_panel() - panel);
+    args.y = y.data() + panel * kLanes;
+    table.linear(args);
+  }
   return y;
 }
 
@@ -81,7 +96,7 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
     for (const size_t cols : {1, 2, 31, 64})
       for (const size_t n_out : {1, 15, 16, 17, 64, 80}) {
         const auto bytes = weights_of(type, random_floats(n_out * cols, n_out + cols));
-        const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool, arena);
+        const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, false, pool, arena);
         for (const size_t rows : {1, 2, 3, 5, 6, 7, 12, 13, 25}) {
           const size_t stride = round_up(cols) + kLanes;
           const auto x = random_floats(rows * stride + kLanes, rows);
@@ -131,22 +146,27 @@ std::vector<std::byte> random_blocks(DType dtype) {
   return out;
 }
 
+// `n` values of whole blocks out of random_blocks.
+std::vector<std::byte> random_matrix(DType type, size_t n) {
+  const std::vector<std::byte> blocks = random_blocks(type);
+  const size_t block_bytes = info(type).block_bytes;
+  std::mt19937_64 random(n);
+  std::vector<std::byte> out;
+  while (out.size() < bytes_of(type, n)) {
+    const auto at = static_cast<ptrdiff_t>(random() % (blocks.size() / block_bytes) * block_bytes);
+    out.insert(out.end(), blocks.begin() + at, blocks.begin() + at + static_cast<ptrdiff_t>(block_bytes));
+  }
+  return out;
+}
+
 TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
   const DType type = GetParam();
-  const std::vector<std::byte> pool_bytes = random_blocks(type);
   ThreadPool pool(1);
   Arena arena;
-  const size_t block_bytes = info(type).block_bytes, n_pool = pool_bytes.size() / block_bytes;
   for (const size_t n_out : {16, 17, 80})
     for (const size_t cols : {256, 512}) {
-      std::vector<std::byte> bytes;
-      std::mt19937_64 random(n_out + cols);
-      while (bytes.size() < bytes_of(type, n_out * cols)) {
-        const size_t at = random() % n_pool * block_bytes;
-        bytes.insert(bytes.end(), pool_bytes.begin() + static_cast<ptrdiff_t>(at),
-                     pool_bytes.begin() + static_cast<ptrdiff_t>(at + block_bytes));
-      }
-      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, pool, arena);
+      const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
+      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, false, pool, arena);
       std::vector<float> w(n_out * cols);
       info(type).decode(bytes.data(), w.size() / info(type).block_values, w.data());
       for (const size_t rows : {1, 2, 7, 8, 13}) {
@@ -173,6 +193,38 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
       }
     }
 }
+
+class LinearByUnit : public testing::TestWithParam<DType> {};
+
+TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
+  const DType type = GetParam();
+  ThreadPool pool(1);
+  Arena arena;
+  for (const size_t n_out : {16, 128, 150, 272})
+    for (const size_t cols : {256, 1280}) {
+      const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
+      const Matrix matrix{type, n_out, cols, bytes, "w"};
+      const cpu::PackedMatrix panels(matrix, false, pool, arena), slices(matrix, true, pool, arena);
+      ASSERT_TRUE(slices.by_unit());
+      for (const size_t rows : {1, 2, 3, 13})
+        for (const double zeros : {0.0, 0.5, 0.9, 1.0}) {
+          std::vector<float> x = random_floats(rows * cols, rows);
+          std::mt19937_64 random(rows);
+          for (float& v : x)
+            if (static_cast<double>(random() % 1000) < 1000 * zeros) v = 0;
+          for (const bool wide : {false, true})
+            for_each_table([&](const KernelTable& table) {
+              EXPECT_TRUE(same_bits(run_linear(table, slices, x, cols, rows, wide),
+                                    run_linear(table, panels, x, cols, rows, wide)))
+                  << table.name << " " << n_out << "x" << cols << ", " << rows << " rows, zeros " << zeros;
+            });
+        }
+    }
+}
+INSTANTIATE_TEST_SUITE_P(types, LinearByUnit,
+                         testing::Values(DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kIQ4_NL),
+                         [](const auto& p) { return std::string(name(p.param)); });
+
 INSTANTIATE_TEST_SUITE_P(types, LinearBlocks, testing::ValuesIn(kBlockTypes),
                          [](const auto& p) { return std::string(name(p.param)); });
 

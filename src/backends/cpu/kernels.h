@@ -9,6 +9,11 @@
 namespace rwkv::cpu {
 
 constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
+constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (kernels/linear_slices.inl.h)
+constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
+// With more than a share of 1 / kActiveShare of values that are not 0, streams of whole rows are faster than pieces.
+constexpr size_t kActiveShare = 3;
+constexpr size_t kActiveBytes = 36;    // a block's list: how many of its 32 values are not 0, then which
 
 // How a panel (16 outputs) stores its weights. Each lies k-major with 16 outputs side by side.
 enum class Pack : uint8_t {
@@ -35,6 +40,11 @@ struct LinearArgs {
   const uint8_t* blocks;      // [rows][k / 32][act_bytes]
   const float* scale;         // [rows][k / 32]
   const int32_t* sum;         // [rows][k / 16]: sums of 16 values
+  size_t row_blocks;          // k / 32, or more when k is a piece of the rows
+  bool goes_on;               // y holds the chain of the k before
+  // The matrix is stored by unit: `panels` are slices of 8, a call is one of them (first = 8 * slice, step 1).
+  bool by_unit;
+  const uint8_t* active;      // [rows][k / 32][kActiveBytes]: what `quantize` left in `blocks`; null: all, in order
 };
 
 // One row of k activations in blocks of 32: value = scale * integer.
@@ -45,6 +55,8 @@ struct QuantizeArgs {
   uint8_t* blocks;
   float* scale;
   int32_t* sum;
+  uint8_t* active;  // null, or where the places of values that are not 0 go; `blocks` then holds those alone
+  bool keep_all;    // lists of all 32
 };
 
 enum class ActKind : uint8_t { kNone, kTanh, kSigmoid, kSilu, kRelu2, kDecay6, kDecay7 };  // plan's Act
@@ -118,7 +130,7 @@ struct KernelTable {
   uint32_t needs;  // CpuBits
   size_t act_bytes[2];  // of a quantized block of activations: 8 bits, 16 bits
   void (*linear)(const LinearArgs&);
-  void (*quantize)(const QuantizeArgs&);
+  size_t (*quantize)(const QuantizeArgs&);  // with `active`: how many values are in the lists
   void (*epilogue)(const EpilogueArgs&);
   void (*norm)(const NormArgs&);
   void (*mix)(const MixArgs&);

@@ -10,16 +10,18 @@ namespace {
 
 // Places of one input in the staging ring, from its beginning; floats are copied for few rows only.
 struct Layout {
-  size_t x, blocks, scale, sum, size;
+  size_t x, blocks, scale, sum, active, size;
 };
 Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
   if (!input.quantized) {
     const size_t bytes = rows < kManyRows ? rows * round_up(input.cols + kLanes, kLanes) * sizeof(float) : 0;
-    return {0, 0, 0, 0, round_up(bytes, 64)};
+    return {0, 0, 0, 0, 0, round_up(bytes, 64)};
   }
   const size_t n_block = rows * input.cols / 32;
   const size_t scale = n_block * table.act_bytes[input.wide], sum = scale + n_block * sizeof(float);
-  return {0, 0, scale, sum, round_up(sum + n_block * 2 * sizeof(int32_t), 64)};
+  const size_t active = sum + n_block * 2 * sizeof(int32_t);
+  const size_t lists = input.sparse ? std::min(rows, kSparseRows) * input.cols / 32 * kActiveBytes : 0;
+  return {0, 0, scale, sum, active, round_up(active + lists, 64)};
 }
 
 }  // namespace
@@ -47,6 +49,7 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
       out->blocks = reinterpret_cast<uint8_t*>(at + layout.blocks);
       out->scale = reinterpret_cast<float*>(at + layout.scale);
       out->sum = reinterpret_cast<int32_t*>(at + layout.sum);
+      if (input.sparse && rows_ <= kSparseRows) out->active = reinterpret_cast<uint8_t*>(at + layout.active);
     } else if (rows_ < kManyRows) {
       out->x = reinterpret_cast<float*>(at);
       out->x_stride = round_up(input.cols + kLanes, kLanes);
@@ -66,8 +69,13 @@ void CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
     const float* x = row(input.value, t) + input.offset;
     if (input.quantized) {
       const size_t n_block = input.cols / 32;
-      table_.quantize({x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
-                       out.scale + t * n_block, out.sum + 2 * t * n_block});
+      QuantizeArgs args{x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
+                        out.scale + t * n_block, out.sum + 2 * t * n_block,
+                        out.active ? out.active + t * n_block * kActiveBytes : nullptr, false};
+      if (table_.quantize(args) * kActiveShare > input.cols) {
+        args.keep_all = true;
+        table_.quantize(args);
+      }
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
       float* copy = out.x + t * out.x_stride;
@@ -97,6 +105,9 @@ void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) co
   args.blocks = in.blocks;
   args.scale = in.scale;
   args.sum = in.sum;
+  args.row_blocks = args.k / 32;
+  args.by_unit = part.weight.by_unit();
+  args.active = in.active;
   table_.linear(args);
 }
 

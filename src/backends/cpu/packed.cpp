@@ -10,9 +10,14 @@ size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool, Arena& arena)
-    : matrix_(matrix), packer_(find_packer(matrix.dtype)) {
-  if (packer_) {
+PackedMatrix::PackedMatrix(const Matrix& matrix, bool sparse, ThreadPool& pool, Arena& arena)
+    : matrix_(matrix),
+      packer_(find_packer(matrix.dtype)),
+      slices_(sparse ? find_slice_packer(matrix.dtype) : nullptr) {
+  if (slices_) {
+    pack_ = slices_->pack;
+    panel_bytes_ = matrix.cols / 32 * slices_->unit_bytes;
+  } else if (packer_) {
     pack_ = packer_->pack;
     panel_bytes_ = matrix.cols / packer_->unit * packer_->unit_bytes;
   } else if (matrix.dtype == DType::kF16 || matrix.dtype == DType::kBF16) {
@@ -21,11 +26,21 @@ PackedMatrix::PackedMatrix(const Matrix& matrix, ThreadPool& pool, Arena& arena)
   } else {
     panel_bytes_ = matrix.cols * kLanes * sizeof(float);
   }
-  packed_ = arena.allocate(n_panel() * panel_bytes_);
-  pool.run(n_panel(), [&](size_t panel, size_t) {
-    if (packer_) pack_blocks(panel);
-    else pack_floats(panel);
+  packed_ = arena.allocate(bytes());
+  pool.run(n_piece(), [&](size_t piece, size_t) {
+    if (slices_) pack_slice(piece);
+    else if (packer_) pack_blocks(piece);
+    else pack_floats(piece);
   });
+}
+
+void PackedMatrix::pack_slice(size_t slice) {
+  const size_t first = slice * kSliceOutputs, row_bytes = bytes_of(matrix_.dtype, matrix_.cols);
+  const size_t count = std::min(kSliceOutputs, matrix_.rows - first);
+  std::byte* out = packed_ + slice * panel_bytes_;
+  for (size_t k = 0; k < matrix_.cols; k += 32, out += slices_->unit_bytes)
+    for (size_t o = 0; o < count; ++o)
+      slices_->pack_output(matrix_.bytes.data() + (first + o) * row_bytes + bytes_of(matrix_.dtype, k), o, out);
 }
 
 void PackedMatrix::pack_blocks(size_t panel) {

@@ -15,15 +15,24 @@ struct Packer {
 };
 
 // The input of `part` among those of `op`; parts with the same one share it.
-size_t input_of(PackedLinear& op, const LinearPart& part, bool quantized, bool wide) {
-  for (size_t i = 0; i < op.inputs.size(); ++i) {
-    const PackedLinear::Input& in = op.inputs[i];
-    if (in.value == part.in && in.offset == part.in_offset && in.cols == part.weight.cols &&
-        in.quantized == quantized && in.wide == wide)
-      return i;
-  }
-  op.inputs.push_back({part.in, part.in_offset, part.weight.cols, quantized, wide});
+size_t input_of(PackedLinear& op, const PackedLinear::Input& input) {
+  const auto found = std::find(op.inputs.begin(), op.inputs.end(), input);
+  if (found != op.inputs.end()) return static_cast<size_t>(found - op.inputs.begin());
+  op.inputs.push_back(input);
   return op.inputs.size() - 1;
+}
+
+void add_chunks(PackedLinear& op) {
+  const PackedMatrix& weight = op.parts.back().weight;
+  const size_t part = op.parts.size() - 1, n = weight.n_panel();
+  if (weight.by_unit()) {
+    for (size_t first = 0; first < n; first += kMostChunkPanels)
+      op.chunks.push_back({part, first, std::min(kMostChunkPanels, n - first), 1});
+    return;
+  }
+  const size_t step = (n + kChunkPanels - 1) / kChunkPanels;
+  for (size_t first = 0; first < step; ++first)
+    op.chunks.push_back({part, first, (n - first + step - 1) / step, step});
 }
 
 PackedOp pack(const EmbedOp& op, const Packer&) {
@@ -42,15 +51,13 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
 PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   for (const LinearPart& part : op.parts) {
-    out.parts.push_back({&part, PackedMatrix(part.weight, packer.pool, packer.arena), PackedVector(part.bias)});
+    out.parts.push_back({&part, PackedMatrix(part.weight, part.sparse, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
     const bool wide = packer.activations == Activations::kByWeights ? weight.prefers_wide()
                                                                     : packer.activations == Activations::k16;
-    out.parts.back().input = input_of(out, part, weight.takes_blocks(), weight.takes_blocks() && wide);
-    const size_t step = (weight.n_panel() + kChunkPanels - 1) / kChunkPanels;
-    for (size_t first = 0; first < step; ++first)
-      out.chunks.push_back(
-          {out.parts.size() - 1, first, (weight.n_panel() - first + step - 1) / step, step});
+    out.parts.back().input = input_of(out, {part.in, part.in_offset, part.weight.cols, weight.takes_blocks(),
+                                            weight.takes_blocks() && wide, weight.by_unit()});
+    add_chunks(out);
     packer.done(part.weight);
   }
   if (out.chunks.size() > ThreadPool::kMaxChunks)

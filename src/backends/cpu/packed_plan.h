@@ -42,13 +42,17 @@ struct PackedLinear {
     PackedVector bias;
     size_t input = 0;  // which of `inputs`
   };
-  struct Input {  // columns of a value that some parts read, as floats or quantized to 8 bits or 16 (wide)
+  // Columns of a value that some parts read, as floats or quantized to 8 bits or 16 (wide); sparse: for matrices
+  // that are stored by unit.
+  struct Input {
     Value value;
     size_t offset, cols;
-    bool quantized, wide;
+    bool quantized, wide, sparse;
+    bool operator==(const Input&) const = default;
   };
   // A piece of work: panels first, first + step, ... of a part, one from each quarter of the matrix. A thread
-  // that takes pieces in order then reads four long streams, which the hardware's prefetcher likes best.
+  // that takes pieces in order then reads four long streams, which the hardware's prefetcher likes best. A slice
+  // of a matrix by unit is a piece.
   struct Chunk {
     size_t part, first, count, step;
   };
@@ -80,6 +84,7 @@ using PackedOp = std::variant<PackedEmbed, PackedNormOp, PackedShiftMix, PackedL
                               PackedWkv6, PackedWkv7, PackedDeepEmbed, PackedScale>;
 
 constexpr size_t kChunkPanels = 4;  // as many as a decode tile walks at once
+constexpr size_t kMostChunkPanels = kSliceOutputs / kLanes;
 
 // Bits of quantized activations.
 enum class Activations : uint8_t { kByWeights, k8, k16 };

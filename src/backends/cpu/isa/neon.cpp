@@ -17,6 +17,7 @@ namespace neon {
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
+#include "backends/cpu/kernels/linear_slices.inl.h"
 
 #include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"

@@ -1,5 +1,15 @@
 // From a matrix's pack to its kernel.
+inline void linear_by_unit(const LinearArgs& a) {
+  switch (a.pack) {
+    case Pack::kQ8_0: return linear_slice<Q8_0Slice>(a);
+    case Pack::kQ4_0: return linear_slice<Q4_0Slice>(a);
+    case Pack::kQ4_1: return linear_slice<Q4_1Slice>(a);
+    case Pack::kIQ4_NL: return linear_slice<IQ4_NLSlice>(a);
+    default: return;  // packed_slices.cpp has no other
+  }
+}
 inline void linear(const LinearArgs& a) {
+  if (a.by_unit) return linear_by_unit(a);
   switch (a.pack) {
     case Pack::kF32: return linear_rows<WeightsF32>(a);
     case Pack::kF16: return linear_rows<WeightsF16>(a);

@@ -4,8 +4,24 @@
 //   acc <- fma(-min, scale_a * sum of a, acc)            for types with a minimum
 // Tiles, rows and instruction sets change speed, never bits.
 
+// Moves what is not 0 to the front; the list gets its number and places, padded to fours with any place.
+inline size_t keep_active(int32_t (&q)[32], bool keep_all, uint8_t* list) {
+  size_t n = 0;
+  for (size_t i = 0; i < 32; ++i) {
+    const int32_t value = q[i];
+    q[n] = value;
+    list[1 + n] = static_cast<uint8_t>(i);
+    n += value != 0 || keep_all;
+  }
+  list[0] = static_cast<uint8_t>(n);
+  for (size_t i = n; i < 32; ++i) q[i] = 0;
+  for (size_t i = n; i % 4 != 0; ++i) list[1 + i] = list[1];
+  return n;
+}
+
 // One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
-inline void quantize(const QuantizeArgs& a) {
+inline size_t quantize(const QuantizeArgs& a) {
+  size_t n_active = 0;
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
     const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
@@ -22,11 +38,13 @@ inline void quantize(const QuantizeArgs& a) {
       first += q[i];
       second += q[i + 16];
     }
+    if (a.active) n_active += keep_active(q, a.keep_all, a.active + b * kActiveBytes);
     store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
     a.scale[b] = largest / limit;
     a.sum[2 * b] = first;
     a.sum[2 * b + 1] = second;
   }
+  return n_active;
 }
 
 // Adds the products of a group of block `b`, whose first step of four k is kFirst.
@@ -80,23 +98,23 @@ inline void quant_group(const uint8_t* const* w, size_t b, const uint8_t* const*
 
 template <class F, bool kWide, size_t P, size_t N>
 inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
-  const size_t n_block = a.k / 32;
   Vec acc[P][N];
   const uint8_t* w[P];
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
     w[p] = a.panels + (a.first + (i + p) * a.step) * a.panel_bytes;
 #pragma GCC unroll 16
-    for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
+    for (size_t n = 0; n < N; ++n)
+      acc[p][n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + (i + p) * kLanes) : zero();
   }
-  for (size_t block = 0; block < n_block; block += F::kUnit / 32) {
+  for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32) {
     for (size_t b = 0; b < F::kUnit / 32; ++b) {
       const uint8_t* act[N];
       float scale_a[N];
       int32_t sum_a[2][N];
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n) {
-        const size_t at = (row + n) * n_block + block + b;
+        const size_t at = (row + n) * a.row_blocks + block + b;
         act[n] = a.blocks + at * act_bytes(kWide);
         scale_a[n] = a.scale[at];
         sum_a[0][n] = a.sum[2 * at];

@@ -113,6 +113,25 @@ inline WVec load_w(const uint8_t* p) {
   const auto* q = reinterpret_cast<const __m256i*>(p);
   return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
 }
+inline void store_w(uint8_t* p, WVec a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.hi);
+}
+// Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
+inline void interleave_half(__m256i a, __m256i b, __m256i c, __m256i d, __m256i (&out)[4]) {
+  const __m256i ab_low = _mm256_unpacklo_epi8(a, b), ab_high = _mm256_unpackhi_epi8(a, b);
+  const __m256i cd_low = _mm256_unpacklo_epi8(c, d), cd_high = _mm256_unpackhi_epi8(c, d);
+  out[0] = _mm256_unpacklo_epi16(ab_low, cd_low);
+  out[1] = _mm256_unpackhi_epi16(ab_low, cd_low);
+  out[2] = _mm256_unpacklo_epi16(ab_high, cd_high);
+  out[3] = _mm256_unpackhi_epi16(ab_high, cd_high);
+}
+inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
+  __m256i low[4], high[4];
+  interleave_half(a.lo, b.lo, c.lo, d.lo, low);
+  interleave_half(a.hi, b.hi, c.hi, d.hi, high);
+  for (size_t m = 0; m < 4; ++m) out[m] = {low[m], high[m]};
+}
 inline WVec operator|(WVec a, WVec b) {
   return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
 }

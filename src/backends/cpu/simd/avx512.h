@@ -77,6 +77,16 @@ inline Vec load_i8(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
 inline WVec load_w(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_w(uint8_t* p, WVec a) { _mm512_storeu_si512(p, a.v); }
+// Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
+inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
+  const __m512i ab_low = _mm512_unpacklo_epi8(a.v, b.v), ab_high = _mm512_unpackhi_epi8(a.v, b.v);
+  const __m512i cd_low = _mm512_unpacklo_epi8(c.v, d.v), cd_high = _mm512_unpackhi_epi8(c.v, d.v);
+  out[0] = {_mm512_unpacklo_epi16(ab_low, cd_low)};
+  out[1] = {_mm512_unpackhi_epi16(ab_low, cd_low)};
+  out[2] = {_mm512_unpacklo_epi16(ab_high, cd_high)};
+  out[3] = {_mm512_unpackhi_epi16(ab_high, cd_high)};
+}
 inline WVec operator|(WVec a, WVec b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline WVec mask(WVec a, uint8_t bits) {
   return {_mm512_and_si512(a.v, _mm512_set1_epi8(static_cast<char>(bits)))};

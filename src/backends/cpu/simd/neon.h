@@ -138,6 +138,22 @@ inline Vec load_i8(const uint8_t* p) {
 inline WVec load_w(const uint8_t* p) {
   return each_of<WVec>([&](int i) { return vld1q_u8(p + 16 * i); });
 }
+inline void store_w(uint8_t* p, WVec a) {
+  for (int i = 0; i < 4; ++i) vst1q_u8(p + 16 * i, a.q[i]);
+}
+// Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
+inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
+  for (int i = 0; i < 4; ++i) {
+    const uint16x8_t ab_low = vreinterpretq_u16_u8(vzip1q_u8(a.q[i], b.q[i]));
+    const uint16x8_t ab_high = vreinterpretq_u16_u8(vzip2q_u8(a.q[i], b.q[i]));
+    const uint16x8_t cd_low = vreinterpretq_u16_u8(vzip1q_u8(c.q[i], d.q[i]));
+    const uint16x8_t cd_high = vreinterpretq_u16_u8(vzip2q_u8(c.q[i], d.q[i]));
+    out[0].q[i] = vreinterpretq_u8_u16(vzip1q_u16(ab_low, cd_low));
+    out[1].q[i] = vreinterpretq_u8_u16(vzip2q_u16(ab_low, cd_low));
+    out[2].q[i] = vreinterpretq_u8_u16(vzip1q_u16(ab_high, cd_high));
+    out[3].q[i] = vreinterpretq_u8_u16(vzip2q_u16(ab_high, cd_high));
+  }
+}
 inline WVec operator|(WVec a, WVec b) {
   return each_of<WVec>([&](int i) { return vorrq_u8(a.q[i], b.q[i]); });
 }

@@ -153,6 +153,19 @@ inline WVec load_w(const uint8_t* p) {
   memcpy(out.x, p, 64);
   return out;
 }
+inline void store_w(uint8_t* p, WVec a) { memcpy(p, a.x, 64); }
+// Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
+[[gnu::noinline]] inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
+  for (int lane = 0; lane < 16; ++lane)
+    for (int m = 0; m < 4; ++m) {
+      const int at = 16 * (lane / 4) + 4 * m + lane % 4;
+      uint8_t* four = out[m].x + 4 * lane;
+      four[0] = a.x[at];
+      four[1] = b.x[at];
+      four[2] = c.x[at];
+      four[3] = d.x[at];
+    }
+}
 [[gnu::noinline]] inline WVec operator|(WVec a, WVec b) {
   for (int i = 0; i < 64; ++i) a.x[i] = static_cast<uint8_t>(a.x[i] | b.x[i]);
   return a;

@@ -1,0 +1,20 @@
+// Block-quantized matrices -> slices of 128 outputs by unit, in the layouts of kernels/linear_slices.inl.h. The quants
+// and scales are the file's own; only their places change.
+#pragma once
+
+#include "backends/cpu/kernels.h"
+#include "tensor/dtype.h"
+
+namespace rwkv::cpu {
+
+struct SlicePacker {
+  DType dtype;
+  Pack pack;
+  size_t unit_bytes;  // of 32 k of 128 outputs
+  // Adds output `o` of one unit, whose block is `in`; `out` was all zeros before the first.
+  void (*pack_output)(const std::byte* in, size_t o, std::byte* out) noexcept;
+};
+
+const SlicePacker* find_slice_packer(DType dtype) noexcept;  // null: such matrices are not stored by unit
+
+}  // namespace rwkv::cpu
