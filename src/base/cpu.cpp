@@ -18,6 +18,11 @@ uint64_t xgetbv0() noexcept {
   return uint64_t{high} << 32 | low;
 }
 
+bool vendor_is_amd() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
+}
+
 uint32_t detect() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
@@ -25,7 +30,7 @@ uint32_t detect() noexcept {
   if (!osxsave) return 0;
   const uint64_t saved = xgetbv0();
   const bool ymm = (saved & 0x6) == 0x6, zmm = (saved & 0xe6) == 0xe6;
-  uint32_t bits = 0;
+  uint32_t bits = vendor_is_amd() ? uint32_t{kCpuAmd} : 0;
   if (ymm && (c >> 12 & 1)) bits |= kCpuFma;
   if (ymm && (c >> 29 & 1)) bits |= kCpuF16c;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return bits;

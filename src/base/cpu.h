@@ -15,6 +15,7 @@ enum CpuBit : uint32_t {
   kCpuNeon = 1u << 5,
   kCpuDotprod = 1u << 6,
   kCpuI8mm = 1u << 7,
+  kCpuAmd = 1u << 8,         // the maker: what is fastest differs where the instructions do not
 };
 uint32_t cpu_bits() noexcept;  // detected once
 

@@ -17,6 +17,7 @@ namespace {
 
 using cpu::kLanes;
 using cpu::KernelTable;
+using cpu::PackOrder;
 
 std::vector<float> random_floats(size_t n, uint64_t seed, float low = -2, float high = 2) {
   std::mt19937_64 random(seed);
@@ -52,17 +53,9 @@ std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix&
   const bool sparse = weight.by_unit() && rows <= cpu::kSparseRows;
   std::vector<uint8_t> active(sparse ? rows * n_block * cpu::kActiveBytes : 0);
   cpu::LinearArgs args{};
-  args.pack = weight.pack();
-  args.panels = weight.panels();
-  args.panel_bytes = weight.panel_bytes();
-  args.k = weight.cols();
-  args.count = weight.n_panel();
-  args.step = 1;
   args.x = x.data();
   args.x_stride = x_stride;
   args.rows = rows;
-  args.y = y.data();
-  args.y_stride = y_stride;
   if (weight.takes_blocks()) {
     for (size_t t = 0; t < rows; ++t)
       table.quantize({x.data() + t * x_stride, weight.cols(), wide, blocks.data() + t * n_block * table.act_bytes[wide],
@@ -75,16 +68,17 @@ std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix&
     args.scale = scale.data();
     args.sum = sum.data();
   }
-  if (!weight.by_unit()) {
+  for (size_t i = 0; i < weight.n_chunk(); ++i) {
+    const cpu::PackedMatrix::Chunk chunk = weight.chunk(i);
+    weight.locate(chunk, args);
+    std::vector<float> piece(rows * chunk.count * kLanes, NAN);
+    args.y = piece.data();
+    args.y_stride = chunk.count * kLanes;
     table.linear(args);
-    return y;
-  }
-  args.by_unit = true;
-  for (size_t panel = 0; panel < weight.n_panel(); panel += cpu::kSliceOutputs / kLanes) {
-    args.first = panel;
-    args.count = std::min(cpu::kSliceOutputs / kLanes, weight.n_panel() - panel);
-    args.y = y.data() + panel * kLanes;
-    table.linear(args);
+    for (size_t t = 0; t < rows; ++t)
+      for (size_t p = 0; p < chunk.count; ++p)
+        std::copy_n(&piece[(t * chunk.count + p) * kLanes], kLanes,
+                    &y[t * y_stride + (chunk.first + p * chunk.step) * kLanes]);
   }
   return y;
 }
@@ -96,7 +90,8 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
     for (const size_t cols : {1, 2, 31, 64})
       for (const size_t n_out : {1, 15, 16, 17, 64, 80}) {
         const auto bytes = weights_of(type, random_floats(n_out * cols, n_out + cols));
-        const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, false, pool, arena);
+        const Matrix matrix{type, n_out, cols, bytes, "w"};
+        const cpu::PackedMatrix weight(matrix, PackOrder::kPanels, pool, arena);
         for (const size_t rows : {1, 2, 3, 5, 6, 7, 12, 13, 25}) {
           const size_t stride = round_up(cols) + kLanes;
           const auto x = random_floats(rows * stride + kLanes, rows);
@@ -166,7 +161,8 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
   for (const size_t n_out : {16, 17, 80})
     for (const size_t cols : {256, 512}) {
       const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
-      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, false, pool, arena);
+      const Matrix matrix{type, n_out, cols, bytes, "w"};
+      const cpu::PackedMatrix weight(matrix, PackOrder::kPanels, pool, arena);
       std::vector<float> w(n_out * cols);
       info(type).decode(bytes.data(), w.size() / info(type).block_values, w.data());
       for (const size_t rows : {1, 2, 7, 8, 13}) {
@@ -204,7 +200,7 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
     for (const size_t cols : {256, 1280}) {
       const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
       const Matrix matrix{type, n_out, cols, bytes, "w"};
-      const cpu::PackedMatrix panels(matrix, false, pool, arena), slices(matrix, true, pool, arena);
+      const cpu::PackedMatrix panels(matrix, PackOrder::kPanels, pool, arena), slices(matrix, PackOrder::kByUnit, pool, arena);
       ASSERT_TRUE(slices.by_unit());
       for (const size_t rows : {1, 2, 3, 13})
         for (const double zeros : {0.0, 0.5, 0.9, 1.0}) {

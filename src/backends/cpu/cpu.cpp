@@ -69,7 +69,7 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& opt
   values_.resize(stride_.size());
   hidden_stride_ = round_up(plan_->n_embd, kLanes);
   for (size_t i = 0; i < pool_.size(); ++i)
-    scratch_.emplace_back(kMaxRows * kMostChunkPanels * kLanes * sizeof(float));
+    scratch_.emplace_back(kMaxRows * PackedMatrix::kMostChunkPanels * kLanes * sizeof(float));
   size_t most = 1;
   for (const PackedOp& op : ops_)
     if (const auto* linear = std::get_if<PackedLinear>(&op)) most = std::max(most, linear->chunks.size());

@@ -25,12 +25,13 @@ enum class Pack : uint8_t {
   kInt8,  // every other block type, as plain integers
 };
 
-// y[row][16 * i] = sum over k of panel (first + i * step) * x[row]: one chain of fused multiply-adds in rising k.
+// y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k.
 struct LinearArgs {
   Pack pack;
-  const uint8_t* panels;      // panel p at p * panel_bytes
-  size_t panel_bytes, k;
-  size_t first, count, step;  // panels of this call: first, first + step, ...
+  const uint8_t* panels;      // the first panel of this call; by unit: the slice
+  size_t panel_stride;        // bytes from one panel to the next of this call
+  size_t ahead;               // bytes that decoding prefetches ahead
+  size_t count, k;            // panels, values of k
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;
   float* y;                   // [rows], stride y_stride
@@ -42,7 +43,7 @@ struct LinearArgs {
   const int32_t* sum;         // [rows][k / 16]: sums of 16 values
   size_t row_blocks;          // k / 32, or more when k is a piece of the rows
   bool goes_on;               // y holds the chain of the k before
-  // The matrix is stored by unit: `panels` are slices of 8, a call is one of them (first = 8 * slice, step 1).
+  // The matrix is stored by unit: `panels` are slices of 8, a call is one of them.
   bool by_unit;
   const uint8_t* active;      // [rows][k / 32][kActiveBytes]: what `quantize` left in `blocks`; null: all, in order
 };

@@ -89,31 +89,24 @@ void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) co
   const PackedLinear::Part& part = job.op->parts[c.part];
   const LinearInput& in = job.inputs[part.input];
   LinearArgs args{};
-  args.pack = part.weight.pack();
-  args.panels = part.weight.panels();
-  args.panel_bytes = part.weight.panel_bytes();
-  args.k = part.weight.cols();
-  args.first = c.first;
-  args.count = c.count;
-  args.step = c.step;
+  part.weight.locate(c.panels, args);
   args.x = in.x;
   args.x_stride = in.x_stride;
   args.rows = job.rows;
   args.y = y;
-  args.y_stride = c.count * kLanes;
+  args.y_stride = c.panels.count * kLanes;
   args.wide = job.op->inputs[part.input].wide;
   args.blocks = in.blocks;
   args.scale = in.scale;
   args.sum = in.sum;
   args.row_blocks = args.k / 32;
-  args.by_unit = part.weight.by_unit();
   args.active = in.active;
   table_.linear(args);
 }
 
 void CpuExecutor::publish_chunk(const LinearJob& job, size_t chunk, const float* y) {
-  const PackedLinear::Chunk& c = job.op->chunks[chunk];
-  const PackedLinear::Part& packed = job.op->parts[c.part];
+  const auto& [index, c] = job.op->chunks[chunk];
+  const PackedLinear::Part& packed = job.op->parts[index];
   const LinearPart& part = *packed.part;
   for (size_t i = 0; i < c.count; ++i) {
     const size_t column = (c.first + i * c.step) * kLanes;

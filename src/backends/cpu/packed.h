@@ -10,28 +10,43 @@
 
 namespace rwkv::cpu {
 
+enum class PackOrder : uint8_t {
+  kPanels,  // of 16 outputs, one after another
+  kByUnit,  // slices of 128 outputs, for inputs that are mostly zeros (kernels/linear_slices.inl.h)
+};
+
 // A matrix cut into panels of 16 outputs; rows past the end are zeros. F32, F16 and BF16 keep their values
 // (F64 becomes F32), block types their quants and scales.
 class PackedMatrix {
  public:
+  // A piece of work: panels first, first + step, ..., one from each quarter of the matrix. A thread that takes
+  // pieces in order then reads four long streams, which hardware prefetchers like best. By unit: a slice.
+  struct Chunk {
+    size_t first, count, step;
+  };
+  static constexpr size_t kMostChunkPanels = kSliceOutputs / kLanes;
+
   PackedMatrix() = default;
-  // The arena must outlive it. With `sparse` input a matrix is stored by unit, if its type can.
-  PackedMatrix(const Matrix& matrix, bool sparse, ThreadPool& pool, Arena& arena);
+  // The arena must outlive it. kByUnit only for types of find_slice_packer.
+  PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena);
+
+  size_t n_chunk() const { return (n_panel() + chunk_panels() - 1) / chunk_panels(); }
+  Chunk chunk(size_t i) const;
+  void locate(const Chunk& chunk, LinearArgs& args) const;  // pack, panels, strides, ahead, count, k, by_unit
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
   size_t cols() const { return matrix_.cols; }
-  Pack pack() const { return pack_; }
-  bool by_unit() const { return slices_ != nullptr; }
-  size_t panel_bytes() const { return panel_bytes_; }  // by unit: bytes of a slice of kSliceOutputs
-  const uint8_t* panels() const { return reinterpret_cast<const uint8_t*>(packed_); }
+  bool by_unit() const { return order_ == PackOrder::kByUnit; }
   // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
   bool takes_blocks() const { return packer_ != nullptr; }
   bool prefers_wide() const { return packer_ && packer_->wide; }
   size_t bytes() const { return n_piece() * panel_bytes_; }
 
  private:
+  static constexpr size_t kTilePanels = 4;  // as many as a decode tile walks at once
+  size_t chunk_panels() const { return by_unit() ? kMostChunkPanels : kTilePanels; }
   // Panels, or slices.
-  size_t n_piece() const { return slices_ ? (matrix_.rows + kSliceOutputs - 1) / kSliceOutputs : n_panel(); }
+  size_t n_piece() const { return by_unit() ? n_chunk() : n_panel(); }
   void pack_slice(size_t slice);
   void pack_floats(size_t panel);
   void pack_blocks(size_t panel);
@@ -39,7 +54,8 @@ class PackedMatrix {
   const BlockPacker* packer_ = nullptr;
   const SlicePacker* slices_ = nullptr;
   Pack pack_ = Pack::kF32;
-  size_t panel_bytes_ = 0;
+  PackOrder order_ = PackOrder::kPanels;
+  size_t unit_bytes_ = 0, panel_bytes_ = 0;  // of a panel; by unit: of a slice
   std::byte* packed_ = nullptr;
 };
 

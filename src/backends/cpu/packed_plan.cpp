@@ -22,19 +22,6 @@ size_t input_of(PackedLinear& op, const PackedLinear::Input& input) {
   return op.inputs.size() - 1;
 }
 
-void add_chunks(PackedLinear& op) {
-  const PackedMatrix& weight = op.parts.back().weight;
-  const size_t part = op.parts.size() - 1, n = weight.n_panel();
-  if (weight.by_unit()) {
-    for (size_t first = 0; first < n; first += kMostChunkPanels)
-      op.chunks.push_back({part, first, std::min(kMostChunkPanels, n - first), 1});
-    return;
-  }
-  const size_t step = (n + kChunkPanels - 1) / kChunkPanels;
-  for (size_t first = 0; first < step; ++first)
-    op.chunks.push_back({part, first, (n - first + step - 1) / step, step});
-}
-
 PackedOp pack(const EmbedOp& op, const Packer&) {
   PackedEmbed out{&op, {}};
   if (op.norm) out.norm.emplace(*op.norm);
@@ -51,19 +38,21 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
 PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   for (const LinearPart& part : op.parts) {
-    out.parts.push_back({&part, PackedMatrix(part.weight, part.sparse, packer.pool, packer.arena), PackedVector(part.bias)});
+    const bool by_unit = part.sparse && find_slice_packer(part.weight.dtype);
+    const PackOrder order = by_unit ? PackOrder::kByUnit : PackOrder::kPanels;
+    out.parts.push_back({&part, PackedMatrix(part.weight, order, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
     const bool wide = packer.activations == Activations::kByWeights ? weight.prefers_wide()
                                                                     : packer.activations == Activations::k16;
     out.parts.back().input = input_of(out, {part.in, part.in_offset, part.weight.cols, weight.takes_blocks(),
                                             weight.takes_blocks() && wide, weight.by_unit()});
-    add_chunks(out);
+    for (size_t i = 0; i < weight.n_chunk(); ++i) out.chunks.push_back({out.parts.size() - 1, weight.chunk(i)});
     packer.done(part.weight);
   }
   if (out.chunks.size() > ThreadPool::kMaxChunks)
     throw Error(Code::kUnsupported, "{}: {} rows; this program runs matrices of up to {}",
                 op.parts.front().weight.name, op.parts.front().weight.rows,
-                ThreadPool::kMaxChunks * kChunkPanels * kLanes);
+                ThreadPool::kMaxChunks * 4 * kLanes);
   return out;
 }
 PackedOp pack(const Wkv4Op& op, const Packer&) {

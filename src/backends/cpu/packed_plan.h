@@ -50,11 +50,9 @@ struct PackedLinear {
     bool quantized, wide, sparse;
     bool operator==(const Input&) const = default;
   };
-  // A piece of work: panels first, first + step, ... of a part, one from each quarter of the matrix. A thread
-  // that takes pieces in order then reads four long streams, which the hardware's prefetcher likes best. A slice
-  // of a matrix by unit is a piece.
-  struct Chunk {
-    size_t part, first, count, step;
+  struct Chunk {  // a piece of work
+    size_t part;
+    PackedMatrix::Chunk panels;
   };
   std::vector<Part> parts;
   std::vector<Input> inputs;
@@ -82,9 +80,6 @@ struct PackedScale {
 };
 using PackedOp = std::variant<PackedEmbed, PackedNormOp, PackedShiftMix, PackedLinear, PackedWkv4,
                               PackedWkv6, PackedWkv7, PackedDeepEmbed, PackedScale>;
-
-constexpr size_t kChunkPanels = 4;  // as many as a decode tile walks at once
-constexpr size_t kMostChunkPanels = kSliceOutputs / kLanes;
 
 // Bits of quantized activations.
 enum class Activations : uint8_t { kByWeights, k8, k16 };

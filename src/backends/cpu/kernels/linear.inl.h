@@ -18,8 +18,6 @@ struct WeightsBF16 {
   }
 };
 
-constexpr size_t kPrefetchBytes = 2048;  // measured best on the machines at hand (docs/performance.md)
-
 template <typename W, size_t P, size_t N>
 inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
   Vec acc[P][N];
@@ -27,7 +25,7 @@ inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
   const float* x[N];
 #pragma GCC unroll 32
   for (size_t p = 0; p < P; ++p) {
-    w[p] = a.panels + (a.first + (i + p) * a.step) * a.panel_bytes;
+    w[p] = a.panels + (i + p) * a.panel_stride;
 #pragma GCC unroll 32
     for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
   }
@@ -38,7 +36,7 @@ inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
 #pragma GCC unroll 32
     for (size_t p = 0; p < P; ++p) {
       W::load(w[p], weight[p]);
-      if (N == 1) prefetch(w[p] + kPrefetchBytes);
+      if (N == 1) prefetch(w[p] + a.ahead);
       w[p] += W::kBytes;
     }
 #pragma GCC unroll 32

@@ -102,7 +102,7 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
   const uint8_t* w[P];
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    w[p] = a.panels + (a.first + (i + p) * a.step) * a.panel_bytes;
+    w[p] = a.panels + (i + p) * a.panel_stride;
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n)
       acc[p][n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + (i + p) * kLanes) : zero();
@@ -125,7 +125,7 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p)
           for (size_t line = 0; line < F::kBytes * 32 / F::kUnit; line += 64)
-            prefetch(w[p] + b * (F::kBytes * 32 / F::kUnit) + line + kPrefetchBytes);
+            prefetch(w[p] + b * (F::kBytes * 32 / F::kUnit) + line + a.ahead);
       quant_group<F, kWide, 0>(w, b, act, scale_a, sum_a[0], acc);
       if (F::kGroup == 16) quant_group<F, kWide, 1>(w, b, act, scale_a, sum_a[1], acc);
     }

@@ -160,9 +160,8 @@ inline void dense_rows(const LinearArgs& a, const uint8_t* slice) {
     }
     LinearArgs cut = a;
     cut.panels = scratch;
-    cut.panel_bytes = n * Panel::kBytes;
-    cut.first = 0;
-    cut.step = 1;
+    cut.panel_stride = n * Panel::kBytes;
+    cut.ahead = 0;
     cut.k = 32 * n;
     cut.goes_on = first > 0;
     cut.blocks += first * act_bytes(kWide);
@@ -174,12 +173,11 @@ inline void dense_rows(const LinearArgs& a, const uint8_t* slice) {
 
 template <class F>
 inline void linear_slice(const LinearArgs& a) {
-  const uint8_t* slice = a.panels + a.first / kSlicePanels * a.panel_bytes;
   if (!a.active) {
-    if (a.wide) return dense_rows<F, true>(a, slice);
-    return dense_rows<F, false>(a, slice);
+    if (a.wide) return dense_rows<F, true>(a, a.panels);
+    return dense_rows<F, false>(a, a.panels);
   }
   for (size_t row = 0; row < a.rows; ++row)
-    if (a.wide) sparse_row<F, true>(a, slice, row);
-    else sparse_row<F, false>(a, slice, row);
+    if (a.wide) sparse_row<F, true>(a, a.panels, row);
+    else sparse_row<F, false>(a, a.panels, row);
 }
