@@ -77,6 +77,15 @@ void Encoder::copy(const OutTensor& t, const ByteSink& sink) {
   }
 }
 
+// In a worker thread, out of which no exception may come.
+void Encoder::write(std::span<const std::byte> bytes, const ByteSink& sink, std::exception_ptr& failure) {
+  try {
+    if (!bytes.empty()) sink(bytes);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+}
+
 void Encoder::encode_rows(const OutTensor& t, const ByteSink& sink) {
   const Weights::Entry& entry = weights_.at(t.from.front());
   const RowPatch* patch = hooks_.patch ? hooks_.patch(t.from.front()) : nullptr;
@@ -85,22 +94,28 @@ void Encoder::encode_rows(const OutTensor& t, const ByteSink& sink) {
   const size_t rows_per_piece = std::max<size_t>(1, kPieceValues / width);
   const size_t out_bytes = bytes_of(t.spec.dtype, width), in_bytes = bytes_of(entry.dtype, width);
   const size_t batch = rows_per_piece * pool_.size() * 4;
-  std::vector<std::byte> out(std::min(batch, n_row) * out_bytes);
   std::vector<std::vector<float>> values(pool_.size(), std::vector<float>(rows_per_piece * width));
+  std::vector<std::byte> out[2];  // one is written by some thread while the other is filled
+  for (std::vector<std::byte>& bytes : out) bytes.resize(std::min(batch, n_row) * out_bytes);
+  std::span<const std::byte> ready;
+  std::exception_ptr failure;  // of the sink
   bad_ = false;
-  for (size_t first = 0; first < n_row; first += batch) {
+  for (size_t first = 0, turn = 0; first < n_row; first += batch, turn ^= 1) {
     const size_t rows = std::min(batch, n_row - first);
-    pool_.run((rows + rows_per_piece - 1) / rows_per_piece, [&](size_t piece, size_t thread) {
-      const size_t begin = piece * rows_per_piece, n = std::min(rows_per_piece, rows - begin);
+    pool_.run(1 + (rows + rows_per_piece - 1) / rows_per_piece, [&](size_t piece, size_t thread) {
+      if (piece == 0) return write(ready, sink, failure);
+      const size_t begin = (piece - 1) * rows_per_piece, n = std::min(rows_per_piece, rows - begin);
       const std::span<float> part(values[thread].data(), n * width);
       decode_entry(entry, (first + begin) * width, part);
       if (patch) patch->apply(first + begin, n, part);
-      encode_values(t, part, {out.data() + begin * out_bytes, n * out_bytes});
+      encode_values(t, part, {out[turn].data() + begin * out_bytes, n * out_bytes});
     });
+    if (failure) std::rethrow_exception(failure);
     if (bad_) not_finite(t);
-    sink({out.data(), rows * out_bytes});
+    ready = {out[turn].data(), rows * out_bytes};
     weights_.file().drop(entry.bytes.subspan(first * in_bytes, rows * in_bytes));
   }
+  sink(ready);
 }
 
 // Small tensors that are stacked, transposed or reshaped.

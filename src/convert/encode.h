@@ -3,6 +3,7 @@
 // dropped behind the way.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -40,6 +41,7 @@ class Encoder {
 
  private:
   void copy(const OutTensor& tensor, const ByteSink& sink);
+  static void write(std::span<const std::byte> bytes, const ByteSink& sink, std::exception_ptr& failure);
   void encode_rows(const OutTensor& tensor, const ByteSink& sink);
   void encode_whole(const OutTensor& tensor, const ByteSink& sink);
   void encode_values(const OutTensor& tensor, std::span<float> values, std::span<std::byte> out);
