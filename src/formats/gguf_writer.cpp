@@ -13,18 +13,7 @@ namespace rwkv {
 namespace {
 
 constexpr size_t kAlignment = 32, kMaxName = 63, kMaxDims = 4, kMaxParts = 99999;
-enum ValueType : uint32_t {
-  kU16 = 2,
-  kU32 = 4,
-  kI32,
-  kF32,
-  kBool,
-  kString,
-  kArray,
-  kU64,
-  kI64,
-  kF64
-};
+enum ValueType : uint32_t { kU16 = 2, kU32 = 4, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
 
 template <typename T>
 bool fits(int64_t value) {

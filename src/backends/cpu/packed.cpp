@@ -13,10 +13,11 @@ size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 }  // namespace
 
 PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena)
-    : matrix_(matrix), packer_(find_packer(matrix.dtype)), order_(order) {
+    : matrix_(matrix),
+      packer_(find_packer(matrix.dtype)),
+      slices_(order == PackOrder::kByUnit ? find_slice_packer(matrix.dtype) : nullptr) {
   size_t unit = 1;
-  if (by_unit()) {
-    slices_ = find_slice_packer(matrix.dtype);
+  if (slices_) {
     pack_ = slices_->pack;
     unit = 32;
     unit_bytes_ = slices_->unit_bytes;

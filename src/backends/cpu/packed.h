@@ -24,6 +24,7 @@ class PackedMatrix {
   struct Chunk {
     size_t first, count, step;
   };
+  static constexpr size_t kTilePanels = 4;  // as many as a decode tile walks at once
   static constexpr size_t kMostChunkPanels = kSliceOutputs / kLanes;
 
   PackedMatrix() = default;
@@ -36,14 +37,13 @@ class PackedMatrix {
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
   size_t cols() const { return matrix_.cols; }
-  bool by_unit() const { return order_ == PackOrder::kByUnit; }
+  bool by_unit() const { return slices_ != nullptr; }
   // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
   bool takes_blocks() const { return packer_ != nullptr; }
   bool prefers_wide() const { return packer_ && packer_->wide; }
   size_t bytes() const { return n_piece() * panel_bytes_; }
 
  private:
-  static constexpr size_t kTilePanels = 4;  // as many as a decode tile walks at once
   size_t chunk_panels() const { return by_unit() ? kMostChunkPanels : kTilePanels; }
   // Panels, or slices.
   size_t n_piece() const { return by_unit() ? n_chunk() : n_panel(); }
@@ -54,7 +54,6 @@ class PackedMatrix {
   const BlockPacker* packer_ = nullptr;
   const SlicePacker* slices_ = nullptr;
   Pack pack_ = Pack::kF32;
-  PackOrder order_ = PackOrder::kPanels;
   size_t unit_bytes_ = 0, panel_bytes_ = 0;  // of a panel; by unit: of a slice
   std::byte* packed_ = nullptr;
 };

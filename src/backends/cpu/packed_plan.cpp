@@ -52,7 +52,7 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
   if (out.chunks.size() > ThreadPool::kMaxChunks)
     throw Error(Code::kUnsupported, "{}: {} rows; this program runs matrices of up to {}",
                 op.parts.front().weight.name, op.parts.front().weight.rows,
-                ThreadPool::kMaxChunks * 4 * kLanes);
+                ThreadPool::kMaxChunks * PackedMatrix::kTilePanels * kLanes);
   return out;
 }
 PackedOp pack(const Wkv4Op& op, const Packer&) {

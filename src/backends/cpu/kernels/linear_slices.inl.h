@@ -76,7 +76,7 @@ inline void prefetch_active(const uint8_t* slice, size_t b, const uint8_t* list)
 }
 
 template <class F, bool kWide>
-inline void sparse_row(const LinearArgs& a, const uint8_t* slice, size_t row) {
+inline void sparse_row(const LinearArgs& a, size_t row) {
   constexpr size_t kPlanes = act_planes(kWide);
   constexpr size_t kAhead = 4;  // blocks: at 15 % active k some 3 KB
   const size_t n_block = a.k / 32;
@@ -85,10 +85,10 @@ inline void sparse_row(const LinearArgs& a, const uint8_t* slice, size_t row) {
   for (Vec& v : acc) v = zero();
   for (size_t b = 0; b < n_block; ++b) {
     const size_t ahead = b + kAhead < n_block ? b + kAhead : b + kAhead - n_block;  // there the next slice begins
-    if (ahead < n_block) prefetch_active<F>(slice, b + kAhead, lists + ahead * kActiveBytes);
+    if (ahead < n_block) prefetch_active<F>(a.panels, b + kAhead, lists + ahead * kActiveBytes);
     const uint8_t* list = lists + b * kActiveBytes;
     if (list[0] == 0) continue;
-    const uint8_t* unit = slice + b * slice_unit_bytes<F>();
+    const uint8_t* unit = a.panels + b * slice_unit_bytes<F>();
     const uint8_t* rows = unit + F::kHead;
     const size_t at = row * n_block + b;
     const uint8_t* act = a.blocks + at * act_bytes(kWide);
@@ -135,7 +135,7 @@ struct SlicePanel {
 };
 
 template <class F, bool kWide>
-inline void dense_rows(const LinearArgs& a, const uint8_t* slice) {
+inline void dense_rows(const LinearArgs& a) {
   using Panel = SlicePanel<F>;
   constexpr size_t kCut = 4;  // blocks at once: 20 KB, which stay in the first-level cache
   alignas(64) uint8_t scratch[kSlicePanels * kCut * Panel::kBytes];
@@ -143,7 +143,7 @@ inline void dense_rows(const LinearArgs& a, const uint8_t* slice) {
   for (size_t first = 0; first < n_block; first += kCut) {
     const size_t n = n_block - first < kCut ? n_block - first : kCut;
     for (size_t i = 0; i < n; ++i) {
-      const uint8_t* unit = slice + (first + i) * slice_unit_bytes<F>();
+      const uint8_t* unit = a.panels + (first + i) * slice_unit_bytes<F>();
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
         auto* head = reinterpret_cast<float*>(out + p * n * Panel::kBytes);
@@ -174,10 +174,10 @@ inline void dense_rows(const LinearArgs& a, const uint8_t* slice) {
 template <class F>
 inline void linear_slice(const LinearArgs& a) {
   if (!a.active) {
-    if (a.wide) return dense_rows<F, true>(a, a.panels);
-    return dense_rows<F, false>(a, a.panels);
+    if (a.wide) return dense_rows<F, true>(a);
+    return dense_rows<F, false>(a);
   }
   for (size_t row = 0; row < a.rows; ++row)
-    if (a.wide) sparse_row<F, true>(a, a.panels, row);
-    else sparse_row<F, false>(a, a.panels, row);
+    if (a.wide) sparse_row<F, true>(a, row);
+    else sparse_row<F, false>(a, row);
 }
