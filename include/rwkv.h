@@ -79,6 +79,7 @@ typedef struct rwkv_model_options {
                                  default: as they are in the file */
   const char* const* lora;    /* adapters to merge, "FILE" or "FILE:SCALE", in this order */
   size_t n_lora;
+  bool dense;                 /* read the weights of zeros after relu^2 too: to see what leaving them out gains. Same bits */
 } rwkv_model_options;
 
 /* Opens GGUF (also split), PyTorch .pth, safetensors (also sharded), a Hugging Face folder, or rwkv.cpp's
@@ -159,6 +160,9 @@ RWKV_API const char* rwkv_convert_text(void);
 /* Sums the squared inputs of every matrix over all rows fed from now on (forgetting what was), or stops. Feed
  * with rwkv_session_feed_all so that the head counts every row too. RWKV_ERR_UNSUPPORTED by device. */
 RWKV_API rwkv_status rwkv_imatrix_start(rwkv_model* model, bool on);
+/* Of what was fed since then, for matrices that follow relu^2: lines "name<TAB>share of inputs that are exactly 0", layer
+ * by layer. Valid until this thread's next call; empty before anything was fed. */
+RWKV_API const char* rwkv_zeros_text(rwkv_model* model);
 
 typedef struct rwkv_imatrix_options {
   size_t size;

@@ -32,7 +32,7 @@ LONG_FILES = {"src/tokenizers/unicode_tables.inl.h"}
 
 def sources() -> list[pathlib.Path]:
     found = []
-    for folder in ("include", "src", "apps", "tests", "bench"):
+    for folder in ("include", "src", "apps", "examples", "tests", "bench"):
         for ending in ("*.h", "*.hpp", "*.cpp"):
             found += sorted((ROOT / folder).rglob(ending))
     return found

@@ -348,7 +348,8 @@ void ChatCommand::stats(const std::string&) {
   };
   const auto line = [&](const std::string& label, const Conversation::Counts& c) {
     notice(label + ": " + speed("read", c.n_read, c.read_s) + "; " +
-           speed("written", c.n_written, c.written_s));
+           speed("written", c.n_written, c.written_s) +
+           (c.n_guessed ? "; of " + std::to_string(c.n_guessed) + " guesses " + std::to_string(c.n_accepted) + " right" : ""));
   };
   line("last turn", conversation_.last());
   line("all turns", conversation_.total());

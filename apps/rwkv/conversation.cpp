@@ -8,6 +8,7 @@ namespace {
 constexpr size_t kMaxPast = 16;
 // The states of the past may take this much; at least two are kept.
 constexpr size_t kMaxPastBytes = size_t{512} << 20;
+constexpr size_t kMaxRecent = 8192;  // tokens
 
 // One step of splitmix64.
 uint64_t mix(uint64_t x) {
@@ -32,6 +33,8 @@ Conversation::Conversation(const rwkv_api::Model& model, const Options& options)
       session_(model),
       sampling_(sampler_options(options.sampling, "chat", bias_)),
       stops_(chat_.stops()) {
+  if (!options.draft_model.empty())
+    throw Failure("--model-draft is for rwkv run; a chat guesses from repetitions (--draft N)");
   for (const std::string& stop : options.reverse_prompts) stops_.push_back(stop.c_str());
   rwkv_api::Sampler(model_, sampling_);  // what is out of range is an error now, not in a turn
   if (!options.init_state.empty())
@@ -156,6 +159,7 @@ Conversation::Reply Conversation::answer(const Past& past, const Sink& sink) {
   const Stopwatch watch;
   const std::vector<float> logits = prefill(session_, tokens);
   if (interrupted) return Reply::kTakenBack;
+  remember(tokens);
   last_.read_s = watch.seconds();
   last_.n_read = tokens.size();
   const Reply reply = generate(logits, seed, sink);
@@ -163,7 +167,15 @@ Conversation::Reply Conversation::answer(const Past& past, const Sink& sink) {
   total_.read_s += last_.read_s;
   total_.n_written += last_.n_written;
   total_.written_s += last_.written_s;
+  total_.n_guessed += last_.n_guessed;
+  total_.n_accepted += last_.n_accepted;
   return reply;
+}
+
+void Conversation::remember(const std::vector<int32_t>& tokens) {
+  if (options_.n_draft == 0) return;
+  recent_.insert(recent_.end(), tokens.begin(), tokens.end());
+  if (recent_.size() > kMaxRecent) recent_.erase(recent_.begin(), recent_.end() - kMaxRecent);
 }
 
 Conversation::Reply Conversation::generate(const std::vector<float>& logits, uint64_t seed,
@@ -174,6 +186,9 @@ Conversation::Reply Conversation::generate(const std::vector<float>& logits, uin
   o.stops = stops_.data();
   o.n_stop = stops_.size();
   o.ignore_end = options_.ignore_end;
+  o.n_draft = options_.n_draft;
+  o.context = recent_.data();
+  o.n_context = recent_.size();
   rwkv_sampler_options sampling = sampling_;
   sampling.seed = seed;
   // Penalties look at one reply only, as in the chats of the model's authors.
@@ -182,17 +197,25 @@ Conversation::Reply Conversation::generate(const std::vector<float>& logits, uin
   ReplyFilter filter(chat_.reply_begin(), sink);
   const Stopwatch watch;
   rwkv_finish finish = RWKV_FINISH_NOT;
+  std::string written;
+  const auto push = [&](std::string_view text) {
+    filter.push(text);
+    written += text;
+  };
   while (finish == RWKV_FINISH_NOT && !interrupted) {
     const auto piece = generation.next();
-    filter.push(piece.text);
+    push(piece.text);
     finish = piece.finish;
   }
-  if (finish == RWKV_FINISH_NOT) filter.push(generation.stop());
+  if (finish == RWKV_FINISH_NOT) push(generation.stop());
   // A thought that was cut off is closed, or the next turn would stand inside it.
   const std::string end = filter.thinking() ? "\n</think>" + chat_.reply_end() : chat_.reply_end();
   filter.finish();
   last_.written_s = watch.seconds();
   last_.n_written = generation.n_token();
+  last_.n_guessed = generation.guesses().guessed;
+  last_.n_accepted = generation.guesses().accepted;
+  remember(model_.tokenize(written));
   const std::vector<int32_t> tokens = tokens_of_frame(end);
   if (!tokens.empty()) session_.feed(tokens);
   return finish == RWKV_FINISH_NOT      ? Reply::kStopped

@@ -60,7 +60,7 @@ class Conversation {
   void set_temperature(float value);
 
   struct Counts {
-    uint64_t n_read = 0, n_written = 0;
+    uint64_t n_read = 0, n_written = 0, n_guessed = 0, n_accepted = 0;
     double read_s = 0, written_s = 0;
   };
   const Counts& last() const { return last_; }
@@ -88,6 +88,7 @@ class Conversation {
   bool read_system(const std::string& system);
   Reply answer(const Past& past, const Sink& sink);
   Reply generate(const std::vector<float>& logits, uint64_t seed, const Sink& sink);
+  void remember(const std::vector<int32_t>& tokens);
   void start_over();
 
   const rwkv_api::Model& model_;
@@ -103,6 +104,7 @@ class Conversation {
   std::map<std::string, Branch> branches_;  // all but the present one
   std::string branch_ = "main";
   Counts last_, total_;
+  std::vector<int32_t> recent_;  // the end of what was read and written, in which --draft looks for repetitions
 };
 
 }  // namespace command

@@ -33,6 +33,7 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("--cpu", o.isa, "instruction set: scalar, avx2, avx512, neon (also by RWKV_CPU)");
   app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
       ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
+  app->add_flag("--dense", o.dense, "do not leave out the zeros of the feed-forward (same text, slower)");
   app->add_option("--tokenizer", o.tokenizer, "tokenizer.json or a World vocabulary file");
   app->add_option("--quant", o.quant, "quantize while loading: Q8_0, Q4_K_M ...");
   app->add_option("--lora", o.lora, "adapter to merge, FILE or FILE:SCALE (may be given again)")

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "evaluate.h"
 #include "shared.h"
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kChunk = 512, kPrefill = 256, kDecode = 32;
+constexpr size_t kChunk = 512, kPrefill = 256, kDecode = 32, kZeroTokens = 2048;
 
 uint64_t resident_bytes() {
   std::ifstream in("/proc/self/statm");
@@ -42,8 +43,6 @@ class Quality {
  public:
   Quality(const Options& options, const QualityOptions& quality)
       : options_(options), quality_(quality), text_(read_text(quality.file)) {
-    if (quality.models.empty() && quality.types.empty())
-      throw Failure("nothing to compare: name types (--types q8_0,q4_k_m) or files (--models A.gguf,B.gguf)");
     report_.model = fs::path(options.model).filename().string();
     report_.text = fs::path(quality.file).filename().string();
     for (const std::string& type : quality.types) jobs_.push_back({type, "", type});
@@ -114,6 +113,7 @@ class Quality {
     row.perplexity = std::exp(nll.mean);
     row.perplexity_error = row.perplexity * nll.error;
     if (use == BaseUse::kWrite) {
+      report_.zeros = zeros_of(model);
       report_.version = json_string(json, "version");
       report_.device = json_string(json, "device");
       report_.n_parameter = static_cast<uint64_t>(json_number(json, "n_parameter"));
@@ -128,6 +128,19 @@ class Quality {
     }
     report_.rows.push_back(std::move(row));
     write_reports();
+  }
+
+  // Of the first tokens of the text, layer by layer.
+  std::vector<double> zeros_of(const rwkv_api::Model& model) const {
+    std::vector<int32_t> tokens = model.tokenize(text_);
+    tokens.resize(std::min<size_t>(tokens.size(), kZeroTokens));
+    rwkv_api::check(rwkv_imatrix_start(model.get(), true));
+    rwkv_api::Session(model).feed(tokens);
+    std::istringstream lines(rwkv_zeros_text(model.get()));
+    rwkv_api::check(rwkv_imatrix_start(model.get(), false));
+    std::vector<double> out;
+    for (std::string name; lines >> name;) lines >> out.emplace_back();
+    return out;
   }
 
   void write_reports() const {

@@ -1,4 +1,5 @@
-// Two plots beside each other: size against KL, speed against KL. KL is drawn on a logarithmic axis.
+// Two plots beside each other: size against KL, speed against KL. KL is drawn on a logarithmic axis. Below them bars: the
+// zeros of each layer after relu^2.
 #include <algorithm>
 #include <cmath>
 
@@ -101,18 +102,45 @@ std::string draw_panel(const QualityReport& report, double offset, const char* t
   return out + draw_points(points) + "</g>\n";
 }
 
+constexpr double kZerosHeight = 200;
+
+std::string draw_zeros(const QualityReport& report, double top) {
+  const double bottom = kZerosHeight - 44, height = bottom - kTop, right = 2 * kWidth - kRight;
+  std::string out = format("<g transform=\"translate(0 %.0f)\">\n<text x=\"%.0f\" y=\"22\" font-size=\"15\">"
+                           "Zeros after relu^2 (never read by the sparse feed-forward)</text>\n", top, kLeft);
+  for (const int percent : {0, 50, 100}) {
+    const double y = bottom - height * percent / 100;
+    out += format("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n"
+                  "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d %%</text>\n",
+                  kLeft, right, y, y, kLeft - 8, y + 4, percent);
+  }
+  const auto n = static_cast<double>(report.zeros.size());
+  const double slot = std::min((right - kLeft) / n, 90.0);
+  const size_t every = report.zeros.size() / 32 + 1;  // labels that do not touch
+  for (size_t i = 0; i < report.zeros.size(); ++i) {
+    const double x = kLeft + slot * static_cast<double>(i), h = height * report.zeros[i];
+    out += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"#2a5db0\"/>\n", x + slot / 8,
+                  bottom - h, slot * 3 / 4, h);
+    if (i % every == 0)
+      out += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%zu</text>\n", x + slot / 2, bottom + 16, i);
+  }
+  return out + format("<text x=\"%.1f\" y=\"%.1f\">layer</text>\n</g>\n", kLeft, kZerosHeight - 10);
+}
+
 }  // namespace
 
 std::string to_svg(const QualityReport& report) {
+  const double top = report.rows.size() > 1 ? kHeight : 0, height = top + (report.zeros.empty() ? 0 : kZerosHeight);
   std::string out = format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
                            "font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-                           2 * kWidth, kHeight, 2 * kWidth, kHeight);
+                           2 * kWidth, height, 2 * kWidth, height);
   if (report.rows.size() > 1) {
     out += draw_panel(report, 0, "Size against KL (lower left is better)", "file, MB",
                       [](const QualityRow& r) { return static_cast<double>(r.file_bytes) / 1e6; });
     out += draw_panel(report, kWidth, "Speed against KL (lower right is better)", "decode, tokens per second",
                       [](const QualityRow& r) { return r.decode; });
   }
+  if (!report.zeros.empty()) out += draw_zeros(report, top);
   return out + "</svg>\n";
 }
 

@@ -71,7 +71,11 @@ std::string to_markdown(const QualityReport& report) {
     out += "\n|";
     for (const std::string& text : cells_of(report.rows[i], i == 0)) out += " " + cell(text) + " |";
   }
-  return out + "\n\n" + report.recommendation() + "\n";
+  out += "\n\n" + report.recommendation() + "\n";
+  if (report.zeros.empty()) return out;
+  out += "\nZeros after relu^2, which the sparse feed-forward does not read:\n\n| layer | zeros, % |\n|---|---|\n";
+  for (size_t i = 0; i < report.zeros.size(); ++i) out += format("| %zu | %.1f |\n", i, 100 * report.zeros[i]);
+  return out;
 }
 
 std::string to_json(const QualityReport& report) {
@@ -93,7 +97,9 @@ std::string to_json(const QualityReport& report) {
                   static_cast<unsigned long long>(r.memory_bytes), r.bits_per_weight, r.perplexity,
                   r.perplexity_error, r.kl, r.kl_error, r.kl_99, r.same_top, r.decode, r.prefill);
   }
-  return out + "\n  ]\n}\n";
+  out += "\n  ],\n  \"zeros_after_relu2\": [";
+  for (size_t i = 0; i < report.zeros.size(); ++i) out += format("%s%.6g", i ? ", " : "", report.zeros[i]);
+  return out + "]\n}\n";
 }
 
 std::string to_html(const QualityReport& report) {

@@ -21,6 +21,7 @@ struct QualityReport {
   uint64_t n_parameter = 0, n_scored = 0;
   bool complete = false;
   std::vector<QualityRow> rows;  // the first is the base
+  std::vector<double> zeros;     // of each layer's feed-forward, the share of exact zeros after relu^2; empty: no relu^2
 
   // The rule of docs/quality.md; the row's index, or 0 when none but the base will do.
   size_t recommended() const;

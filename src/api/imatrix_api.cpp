@@ -17,6 +17,18 @@ rwkv_status rwkv_imatrix_start(rwkv_model* model, bool on) {
     model->model->runner().set_collecting(on);
   });
 }
+const char* rwkv_zeros_text(rwkv_model* model) {
+  thread_local std::string text;
+  const rwkv_status status = guard([&] {
+    require(model, "model");
+    text.clear();
+    for (const InputSums& in : model->model->runner().collected())
+      if (in.sparse)
+        text += strf("{}\t{}\n", in.name,
+                     static_cast<double>(in.n_zero) / static_cast<double>(in.n_row * in.sums.size()));
+  });
+  return status == RWKV_OK ? text.c_str() : "";
+}
 
 rwkv_status rwkv_imatrix_save(rwkv_model* model, const char* path, const rwkv_imatrix_options* o) {
   return guard([&] {

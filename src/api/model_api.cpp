@@ -111,6 +111,7 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
     options.activations = RWKV_FIELD(o, activations, 0u);
     if (options.activations != 0 && options.activations != 8 && options.activations != 16)
       throw Error(Code::kArgument, "activations of {} bits, expected 8 or 16", options.activations);
+    options.sparse = !RWKV_FIELD(o, dense, false);
     if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) options.v5_norm_eps = eps;
     if (const char* tokenizer = RWKV_FIELD(o, tokenizer_path, nullptr)) options.tokenizer_path = tokenizer;
     if (const char* quant = RWKV_FIELD(o, quant, nullptr)) options.quant = quant;

@@ -34,7 +34,7 @@ struct Backend {
 constexpr Backend kBackends[] = {
     {"cpu",
      [](const LoadedModel& m, const OpenOptions& options) -> std::unique_ptr<Executor> {
-       CpuOptions cpu{options.n_thread, options.activations, options.isa, {}, options.progress};
+       CpuOptions cpu{options.n_thread, options.activations, options.sparse, options.isa, {}, options.progress};
        cpu.drop = [weights = m.model.weights](std::span<const std::byte> bytes) { weights->drop(bytes); };
        return make_cpu_executor(m.model.plan, cpu);
      }},

@@ -33,7 +33,7 @@ struct Step {
 // What a device could do at best, measured now with its threads, and what one token asks for.
 struct Bounds {
   double bytes_per_s = 0;                          // read-only sweep over a buffer of the weights' size
-  double dot_per_s = 0, fma_per_s = 0;             // operations per second: integer dot products, f32
+  double dot_per_s = 0, fma_per_s = 0;             // operations per second: integer dot products (of the model's mix), f32
   double bytes_per_token = 0;                      // of weights in the file, read by one decode step
   double dot_per_token = 0, fma_per_token = 0;     // operations on quantized and on float weights
   size_t n_thread = 1;

@@ -1,4 +1,5 @@
-// Sums of squared inputs of every matrix, column by column: what an importance matrix is made of.
+// Sums of squared inputs of every matrix, column by column: what an importance matrix is made of. Beside them how many
+// inputs are exactly 0, for matrices that follow relu^2.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,8 @@ struct InputSums {
   std::string name;          // of the matrix, canonical
   std::vector<double> sums;  // [cols]
   uint64_t n_row = 0;        // rows (tokens) that were added
+  bool sparse = false;       // the plan's: mostly exact zeros
+  uint64_t n_zero = 0;       // of n_row * cols inputs
 };
 
 class InputCollector {
@@ -27,10 +30,12 @@ class InputCollector {
     to.name = part.weight.name;
     to.sums.resize(part.weight.cols);
     to.n_row += n_row;
+    to.sparse = part.sparse;
     for (size_t t = 0; t < n_row; ++t)
       for (size_t i = 0; i < to.sums.size(); ++i) {
         const auto x = static_cast<double>(first[t * stride + i]);
         to.sums[i] += x * x;
+        to.n_zero += x == 0;
       }
   }
   // In the order of the plan; slices of one stack follow each other under the same name.

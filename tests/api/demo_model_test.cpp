@@ -51,4 +51,13 @@ TEST(demo_model, reads_a_text_in_any_pieces_with_the_same_bits) {
   EXPECT_EQ(whole, pieces);
 }
 
+TEST(demo_model, gives_the_same_bits_whether_zeros_are_left_out_or_read) {
+  auto dense = rwkv_api::options<rwkv_model_options>();
+  dense.dense = true;
+  const rwkv_api::Model a(kPath), b(kPath, &dense);
+  const auto tokens = tokens_of(a, "Once upon a time there was a little fox");
+  rwkv_api::Session in_a(a), in_b(b);
+  for (const int32_t token : tokens) EXPECT_EQ(in_a.feed({token}), in_b.feed({token}));
+}
+
 }  // namespace

@@ -164,6 +164,16 @@ def test_regen(home):
     check(re.search(r"^0 tokens", err, re.M), err)
 
 
+def test_guesses_change_nothing_but_the_time(home):
+    turns, options = ["Hello", "Hello", "Hello Hello Hello"], ["-n", "24", "--temp", "0"]
+    plain = piped(turns, *options)[0]
+    guessed, err, status = piped([*turns, "/stats"], *options, "--draft", "6")
+    check(status == 0 and guessed == plain, f"with guesses {guessed!r}, without {plain!r}")
+    check(re.search(r"of [1-9][0-9]* guesses [0-9]+ right", err), f"no guesses in /stats: {err!r}")
+    _, err, status = piped(["Hello"], "-md", "x.gguf")
+    check(status == 1 and "--model-draft is for rwkv run" in err, f"{status} {err!r}")
+
+
 def test_save_and_load(home):
     path = os.path.join(home, "a state.bin")
     whole, err, status = piped(["Hello", f"/save {path}", "How are you?"], "-n", "12")

@@ -58,6 +58,11 @@ class Quality(unittest.TestCase):
             self.assertGreater(row["prefill_tokens_per_s"], 0)
         self.assertEqual(first["file_bytes"], pathlib.Path(BASE).stat().st_size)
         self.assertLess(third["kl_mean"], 1e-6)
+        # The test's model has random weights that leave some units, in each layer.
+        n_layer = json.loads(rwkv("info", BASE, "--json").stdout)["n_layer"]
+        self.assertEqual(len(report["zeros_after_relu2"]), n_layer)
+        for share in report["zeros_after_relu2"]:
+            self.assertTrue(0.1 < share < 0.95, share)
         # v6 predicts other tokens than v7; the copy of the base is what can be recommended.
         self.assertEqual(report["recommended"], "v7.gguf")
         self.assertIn("reasoning that perplexity does not show", run.stdout.decode())
@@ -70,8 +75,8 @@ class Quality(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr.decode())
         root = ElementTree.parse(self.out / "report.svg").getroot()
         panels = root.findall(f"{SVG}g")
-        self.assertEqual(len(panels), 2)
-        for panel in panels:
+        self.assertEqual(len(panels), 3)  # the last: zeros of each layer
+        for panel in panels[:2]:
             boxes = []
             for text in panel.findall(f"{SVG}text"):
                 if text.text in names:
@@ -87,9 +92,16 @@ class Quality(unittest.TestCase):
         self.assertNotIn("<x>", html)
         self.assertNotIn("src=", html)
 
+    def test_a_model_alone_shows_its_perplexity_and_zeros(self) -> None:
+        run = rwkv("quality", BASE, "-f", str(self.path / "text"), "--chunks", "1", "-o", str(self.out))
+        self.assertEqual(run.returncode, 0, run.stderr.decode())
+        self.assertIn("Nothing was compared", run.stdout.decode())
+        root = ElementTree.parse(self.out / "report.svg").getroot()
+        self.assertEqual(len(root.findall(f"{SVG}g")), 1)
+        self.assertGreater(json.loads((self.out / "report.json").read_text())["types"][0]["perplexity"], 1)
+
     def test_mistakes_are_one_sentence(self) -> None:
-        for run, about in ((rwkv("quality", BASE, "-f", str(self.path / "text")), "--types"),
-                           (self.quality(["/no/model"], "--chunks", "1"), "/no/model"),
+        for run, about in ((self.quality(["/no/model"], "--chunks", "1"), "/no/model"),
                            (rwkv("quality", BASE, "--models", OTHER), "-f FILE")):
             self.assertEqual((run.returncode, run.stderr.count(b"\n"), run.stdout), (1, 1, b""), run.stderr)
             self.assertIn(about, run.stderr.decode())

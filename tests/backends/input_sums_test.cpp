@@ -83,6 +83,12 @@ TEST(input_sums, of_the_cpu_agree_with_the_reference) {
     for (size_t i = 0; i < got.size(); ++i) {
       EXPECT_EQ(got[i].name, want[i].name);
       EXPECT_EQ(got[i].n_row, want[i].n_row) << name << " " << got[i].name;
+      EXPECT_EQ(got[i].sparse, want[i].sparse) << name << " " << got[i].name;
+      if (got[i].sparse) {
+        // Relu leaves some of random values, and where it does is the same but for values close to 0.
+        EXPECT_TRUE(want[i].n_zero > 0 && want[i].n_zero < want[i].n_row * want[i].sums.size()) << name;
+        EXPECT_NEAR(static_cast<double>(got[i].n_zero), static_cast<double>(want[i].n_zero), 2) << name;
+      }
       // Inputs agree to about 1e-4 of their size; squares to twice that.
       const double largest = *std::max_element(want[i].sums.begin(), want[i].sums.end());
       EXPECT_LE(max_abs_diff(got[i].sums, want[i].sums), 1e-3 * largest + 1e-12) << name << " " << got[i].name;

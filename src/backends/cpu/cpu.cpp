@@ -143,12 +143,13 @@ void CpuExecutor::pack(const CpuOptions& options) {
     if (options.drop) options.drop(matrix.bytes);
     if (options.progress) options.progress(static_cast<float>(done) / static_cast<float>(total));
   };
-  const Activations activations = options.activations == 0   ? Activations::kByWeights
-                                  : options.activations == 8 ? Activations::k8
-                                                             : Activations::k16;
-  ops_ = pack_ops(plan_->body, pool_, arena_, activations, packed);
+  const PackOptions how{options.activations == 0   ? Activations::kByWeights
+                        : options.activations == 8 ? Activations::k8
+                                                   : Activations::k16,
+                        options.sparse};
+  ops_ = pack_ops(plan_->body, pool_, arena_, how, packed);
   head_ = ops_.size();
-  for (PackedOp& op : pack_ops(plan_->head, pool_, arena_, activations, packed)) ops_.push_back(std::move(op));
+  for (PackedOp& op : pack_ops(plan_->head, pool_, arena_, how, packed)) ops_.push_back(std::move(op));
 }
 
 CpuExecutor::Stages CpuExecutor::stages_of(size_t first, size_t last, bool many) const {
@@ -301,12 +302,13 @@ Bounds CpuExecutor::measure_bounds() {
   Bounds out;
   out.n_thread = pool_.size();
   size_t bytes = 0;
+  double dots[2] = {};  // of activations of 8 and of 16 bits
   for (const PackedOp& op : ops_)
     if (const auto* linear = std::get_if<PackedLinear>(&op))
       for (const PackedLinear::Part& part : linear->parts) {
         const Matrix& m = part.part->weight;
         bytes += m.bytes.size();
-        (part.weight.takes_blocks() ? out.dot_per_token : out.fma_per_token) +=
+        (part.weight.takes_blocks() ? dots[linear->inputs[part.input].wide] : out.fma_per_token) +=
             2.0 * static_cast<double>(m.rows * m.cols);
       }
   out.bytes_per_token = static_cast<double>(bytes);
@@ -319,7 +321,12 @@ Bounds CpuExecutor::measure_bounds() {
   });
   constexpr size_t kSteps = 2000000;
   out.fma_per_s = best_rate(pool_, [&](size_t) { return table_.fma_loop(kSteps); });
-  out.dot_per_s = best_rate(pool_, [&](size_t) { return table_.dot_loop(kSteps); });
+  out.dot_per_token = dots[0] + dots[1];
+  const auto dot_rate = [&](bool wide) {
+    return best_rate(pool_, [&](size_t) { return table_.dot_loop(kSteps, wide); });
+  };
+  const double narrow = dot_rate(false), wide = dot_rate(true);
+  out.dot_per_s = out.dot_per_token > 0 ? out.dot_per_token / (dots[0] / narrow + dots[1] / wide) : narrow;
   return out;
 }
 

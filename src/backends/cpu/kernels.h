@@ -140,7 +140,7 @@ struct KernelTable {
   void (*wkv7)(const Wkv7Args&);
   // What this instruction set could do at best (kernels/bounds.inl.h).
   double (*fma_loop)(size_t n);
-  double (*dot_loop)(size_t n);
+  double (*dot_loop)(size_t n, bool wide);
   void (*sweep)(const uint8_t* p, size_t n);
 };
 

@@ -10,7 +10,7 @@ namespace {
 struct Packer {
   ThreadPool& pool;
   Arena& arena;
-  Activations activations;
+  const PackOptions& options;
   const std::function<void(const Matrix&)>& done;
 };
 
@@ -38,12 +38,12 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
 PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   for (const LinearPart& part : op.parts) {
-    const bool by_unit = part.sparse && find_slice_packer(part.weight.dtype);
+    const bool by_unit = packer.options.sparse && part.sparse && find_slice_packer(part.weight.dtype);
     const PackOrder order = by_unit ? PackOrder::kByUnit : PackOrder::kPanels;
     out.parts.push_back({&part, PackedMatrix(part.weight, order, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
-    const bool wide = packer.activations == Activations::kByWeights ? weight.prefers_wide()
-                                                                    : packer.activations == Activations::k16;
+    const Activations activations = packer.options.activations;
+    const bool wide = activations == Activations::kByWeights ? weight.prefers_wide() : activations == Activations::k16;
     out.parts.back().input = input_of(out, {part.in, part.in_offset, part.weight.cols, weight.takes_blocks(),
                                             weight.takes_blocks() && wide, weight.by_unit()});
     for (size_t i = 0; i < weight.n_chunk(); ++i) out.chunks.push_back({out.parts.size() - 1, weight.chunk(i)});
@@ -85,9 +85,9 @@ bool PackedLinear::only_blocks() const {
   return std::all_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
 }
 
-std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, Activations activations,
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, const PackOptions& options,
                                const std::function<void(const Matrix&)>& packed) {
-  const Packer packer{pool, arena, activations, packed};
+  const Packer packer{pool, arena, options, packed};
   std::vector<PackedOp> out;
   out.reserve(ops.size());
   for (const Op& op : ops)

@@ -84,8 +84,13 @@ using PackedOp = std::variant<PackedEmbed, PackedNormOp, PackedShiftMix, PackedL
 // Bits of quantized activations.
 enum class Activations : uint8_t { kByWeights, k8, k16 };
 
+struct PackOptions {
+  Activations activations = Activations::kByWeights;
+  bool sparse = true;  // matrices whose inputs are mostly zeros are stored by unit, if their type can be
+};
+
 // `packed` is called after each matrix, whose bytes in the map are then not needed any more.
-std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, Activations activations,
+std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, const PackOptions& options,
                                const std::function<void(const Matrix&)>& packed);
 
 }  // namespace rwkv::cpu

@@ -15,8 +15,10 @@ inline double fma_loop(size_t n) {
   return 2.0 * 16 * static_cast<double>(kLoopVecs * n);
 }
 
-// Integer dot products in registers; returns the operations (a multiplication and an addition each).
-inline double dot_loop(size_t n) {
+// Integer dot products in registers, of activations of 16 bits (`wide`; where those are two planes, of one) or 8 bits;
+// returns the operations (a multiplication and an addition each).
+template <bool kWide>
+inline double dot_loop_of(size_t n) {
   alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
   for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
   const WVec w = load_w(weights);
@@ -24,13 +26,16 @@ inline double dot_loop(size_t n) {
   for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = iset1(static_cast<int32_t>(i));
   for (size_t step = 0; step < n; ++step)
 #pragma GCC unroll 16
-    for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = dot(acc[i], w, act);
+    for (size_t i = 0; i < kLoopVecs; ++i)
+      if constexpr (short_steps(15, kWide) > 0) acc[i] = short_dot(acc[i], w, act);
+      else acc[i] = dot<kWide>(acc[i], w, act);
   IVec total = iset1(0);
   for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
   volatile float sink = sum(to_float(total));
   (void)sink;
   return 2.0 * 64 * static_cast<double>(kLoopVecs * n);
 }
+inline double dot_loop(size_t n, bool wide) { return wide ? dot_loop_of<true>(n) : dot_loop_of<false>(n); }
 
 // Reads n bytes (a multiple of 256) once, in four streams.
 inline void sweep(const uint8_t* p, size_t n) {
@@ -42,6 +47,6 @@ inline void sweep(const uint8_t* p, size_t n) {
       prefetch(p + s * stream + i + 4096);
       acc[s] = acc[s] | load_w(p + s * stream + i);
     }
-  volatile float sink = sum(to_float(dot(iset1(0), acc[0] | acc[1] | acc[2] | acc[3], p)));
+  volatile float sink = sum(to_float(dot<true>(iset1(0), acc[0] | acc[1] | acc[2] | acc[3], p)));
   (void)sink;
 }

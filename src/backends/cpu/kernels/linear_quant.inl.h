@@ -47,20 +47,31 @@ inline size_t quantize(const QuantizeArgs& a) {
   return n_active;
 }
 
-// Adds the products of a group of block `b`, whose first step of four k is kFirst.
+// Adds the products of a group of block `b`, whose first step of four k is kFirst; by way of sums of 16 bits where they
+// can't overflow.
 template <class F, bool kWide, size_t kFirst, size_t P, size_t N>
 inline void quant_steps(const uint8_t* const* w, size_t b, const uint8_t* const* act,
                         IVec (&sums)[act_planes(kWide)][P][N]) {
+  constexpr size_t kSteps = F::kGroup / 4, kShort = short_steps(F::kLargest, kWide);
+  constexpr size_t kRun = kShort > kSteps ? kSteps : kShort;
+  IVec run[P][N];
 #pragma GCC unroll 8
-  for (size_t step = 0; step < F::kGroup / 4; ++step) {
+  for (size_t step = 0; step < kSteps; ++step) {
     const size_t j = kFirst + step;
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
       const WVec v = F::vec(w[p], b, j);
 #pragma GCC unroll 16
-      for (size_t n = 0; n < N; ++n)
-        for (size_t plane = 0; plane < act_planes(kWide); ++plane)
-          sums[plane][p][n] = dot(sums[plane][p][n], v, act[n] + plane * kActPlane + j * kActStep);
+      for (size_t n = 0; n < N; ++n) {
+        const uint8_t* a = act[n] + j * act_step(kWide);
+        if constexpr (kRun > 0) {
+          run[p][n] = short_dot(step % kRun == 0 ? iset1(0) : run[p][n], v, a);
+          if ((step + 1) % kRun == 0) sums[0][p][n] = sums[0][p][n] + widen(run[p][n]);
+        } else {
+          for (size_t plane = 0; plane < act_planes(kWide); ++plane)
+            sums[plane][p][n] = dot<kWide>(sums[plane][p][n], v, a + plane * kActPlane);
+        }
+      }
     }
   }
 }
@@ -149,7 +160,7 @@ inline void quant_tokens(const LinearArgs& a, size_t row) {
 
 template <class F, bool kWide>
 inline void quant_rows(const LinearArgs& a) {
-  constexpr size_t kTokens = kWide && kQuantPrefillTokens > 4 ? 6 : kQuantPrefillTokens;
+  constexpr size_t kTokens = quant_prefill_tokens(kWide);
   size_t row = 0;
   for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
   for (; row + 2 <= a.rows; row += 2) quant_tokens<F, kWide, 2>(a, row);

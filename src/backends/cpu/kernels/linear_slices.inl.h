@@ -27,7 +27,7 @@ inline void four_nibbles(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) 
 
 struct Q8_0Slice {  // 32 k: 128 f16 scales; bytes with 128 added
   static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs;
-  static constexpr int32_t kOffset = 128;
+  static constexpr int32_t kOffset = 128, kLargest = 255;
   static constexpr bool kHasMin = false;
   static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) { four_bytes(r, v); }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
@@ -35,7 +35,7 @@ struct Q8_0Slice {  // 32 k: 128 f16 scales; bytes with 128 added
 };
 struct Q4_0Slice {  // 32 k: scales; nibbles
   static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs / 2;
-  static constexpr int32_t kOffset = 8;
+  static constexpr int32_t kOffset = 8, kLargest = 15;
   static constexpr bool kHasMin = false;
   static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) { four_nibbles(r, v); }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
@@ -43,7 +43,7 @@ struct Q4_0Slice {  // 32 k: scales; nibbles
 };
 struct Q4_1Slice {  // 32 k: scales, minima (added, so min is their negative); nibbles
   static constexpr size_t kHead = 4 * kSliceOutputs, kRow = kSliceOutputs / 2;
-  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kOffset = 0, kLargest = 15;
   static constexpr bool kHasMin = true;
   static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) { four_nibbles(r, v); }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
@@ -51,7 +51,7 @@ struct Q4_1Slice {  // 32 k: scales, minima (added, so min is their negative); n
 };
 struct IQ4_NLSlice {  // as Q4_0
   static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs / 2;
-  static constexpr int32_t kOffset = 128;
+  static constexpr int32_t kOffset = 128, kLargest = 241;
   static constexpr bool kHasMin = false;
   static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) {
     four_nibbles(r, v);
@@ -77,7 +77,8 @@ inline void prefetch_active(const uint8_t* slice, size_t b, const uint8_t* list)
 
 template <class F, bool kWide>
 inline void sparse_row(const LinearArgs& a, size_t row) {
-  constexpr size_t kPlanes = act_planes(kWide);
+  constexpr size_t kPlanes = act_planes(kWide), kShort = short_steps(F::kLargest, kWide);
+  static_assert(kShort == 0 || kShort >= 8, "a block's sums must fit 16 bits, or be made in 32");
   constexpr size_t kAhead = 4;  // blocks: at 15 % active k some 3 KB
   const size_t n_block = a.k / 32;
   const uint8_t* lists = a.active + row * n_block * kActiveBytes;
@@ -98,7 +99,7 @@ inline void sparse_row(const LinearArgs& a, size_t row) {
     IVec sums[kPlanes][kSlicePanels];
 #pragma GCC unroll 8
     for (size_t p = 0; p < kSlicePanels; ++p) {
-      sums[kPlanes - 1][p] = iset1(-F::kOffset * sum_a);
+      sums[kPlanes - 1][p] = iset1(kShort > 0 ? 0 : -F::kOffset * sum_a);
       if (kPlanes == 2) sums[0][p] = iset1(0);
     }
     for (size_t step = 0; 4 * step < list[0]; ++step) {
@@ -108,14 +109,19 @@ inline void sparse_row(const LinearArgs& a, size_t row) {
       WVec v[kSlicePanels];
       F::four(r, v);
 #pragma GCC unroll 8
-      for (size_t p = 0; p < kSlicePanels; ++p)
-        for (size_t plane = 0; plane < kPlanes; ++plane)
-          sums[plane][p] = dot(sums[plane][p], v[p], act + plane * kActPlane + step * kActStep);
+      for (size_t p = 0; p < kSlicePanels; ++p) {
+        const uint8_t* four = act + step * act_step(kWide);
+        if constexpr (kShort > 0) sums[0][p] = short_dot(sums[0][p], v[p], four);
+        else
+          for (size_t plane = 0; plane < kPlanes; ++plane)
+            sums[plane][p] = dot<kWide>(sums[plane][p], v[p], four + plane * kActPlane);
+      }
     }
 #pragma GCC unroll 8
     for (size_t p = 0; p < kSlicePanels; ++p) {
       IVec total = sums[kPlanes - 1][p];
       if (kPlanes == 2) total = times256(sums[0][p]) + total;
+      if constexpr (kShort > 0) total = widen(total) + iset1(-F::kOffset * sum_a);
       acc[p] = mul_add(to_float(total), F::scale(unit, p) * scale_a, acc[p]);
       if (F::kHasMin) acc[p] = mul_add(zero() - F::min(unit, p), sum_scaled, acc[p]);
     }
@@ -127,7 +133,7 @@ inline void sparse_row(const LinearArgs& a, size_t row) {
 template <class F>
 struct SlicePanel {
   static constexpr size_t kUnit = 32, kBytes = 640, kGroup = 32;
-  static constexpr int32_t kOffset = F::kOffset;
+  static constexpr int32_t kOffset = F::kOffset, kLargest = F::kLargest;
   static constexpr bool kHasMin = F::kHasMin;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return load_w(u + 128 + 64 * j); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return load_f32(u); }

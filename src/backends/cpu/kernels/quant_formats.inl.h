@@ -1,6 +1,6 @@
 // How a panel (16 outputs) of each block type lies in memory, and how 16 x 4 of its weights become one vector.
 // A unit is kUnit values of k of all 16 outputs; v_j(b) are the weights k = 4j .. 4j+3 of its block b of 32, as
-// unsigned bytes: value = scale * (byte - kOffset) - min. packed_blocks.cpp writes these layouts.
+// unsigned bytes up to kLargest: value = scale * (byte - kOffset) - min. packed_blocks.cpp writes these layouts.
 //
 //   nibbles n_0..n_3 (64 bytes each): low nibbles are v_j, high nibbles v_(j+4), as GGUF pairs them
 //   fifth bits h (64 bytes): bit j of a byte belongs to v_j
@@ -23,7 +23,7 @@ inline Vec half_row(const uint8_t* p) { return load_f16(reinterpret_cast<const u
 
 struct Q8_0Panel {  // 32 k: 16 f16 scales, v_0..v_7 with 128 added
   static constexpr size_t kUnit = 32, kBytes = 544, kGroup = 32;
-  static constexpr int32_t kOffset = 128;
+  static constexpr int32_t kOffset = 128, kLargest = 255;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return load_w(u + 32 + 64 * j); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
@@ -31,7 +31,7 @@ struct Q8_0Panel {  // 32 k: 16 f16 scales, v_0..v_7 with 128 added
 };
 struct Q4_0Panel {  // 32 k: scales, nibbles
   static constexpr size_t kUnit = 32, kBytes = 288, kGroup = 32;
-  static constexpr int32_t kOffset = 8;
+  static constexpr int32_t kOffset = 8, kLargest = 15;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return nibbles(u + 32, j); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
@@ -39,7 +39,7 @@ struct Q4_0Panel {  // 32 k: scales, nibbles
 };
 struct Q4_1Panel {  // 32 k: scales, minima (added, so min is their negative), nibbles
   static constexpr size_t kUnit = 32, kBytes = 320, kGroup = 32;
-  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kOffset = 0, kLargest = 15;
   static constexpr bool kHasMin = true;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return nibbles(u + 64, j); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
@@ -47,7 +47,7 @@ struct Q4_1Panel {  // 32 k: scales, minima (added, so min is their negative), n
 };
 struct Q5_0Panel {  // 32 k: scales, nibbles, fifth bits
   static constexpr size_t kUnit = 32, kBytes = 352, kGroup = 32;
-  static constexpr int32_t kOffset = 16;
+  static constexpr int32_t kOffset = 16, kLargest = 31;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t, size_t j) {
     return nibbles(u + 32, j) | fifth_bit(u + 288, j);
@@ -57,7 +57,7 @@ struct Q5_0Panel {  // 32 k: scales, nibbles, fifth bits
 };
 struct Q5_1Panel {  // 32 k: scales, minima (added), nibbles, fifth bits
   static constexpr size_t kUnit = 32, kBytes = 384, kGroup = 32;
-  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kOffset = 0, kLargest = 31;
   static constexpr bool kHasMin = true;
   static WVec vec(const uint8_t* u, size_t, size_t j) {
     return nibbles(u + 64, j) | fifth_bit(u + 320, j);
@@ -70,7 +70,7 @@ alignas(16) constexpr uint8_t kIq4Levels[16] = {1,   24,  45,  63,  79,  93,  10
                                                129, 141, 153, 166, 181, 197, 217, 241};
 struct IQ4_NLPanel {  // as Q4_0
   static constexpr size_t kUnit = 32, kBytes = 288, kGroup = 32;
-  static constexpr int32_t kOffset = 128;
+  static constexpr int32_t kOffset = 128, kLargest = 241;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return lookup(kIq4Levels, nibbles(u + 32, j)); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
@@ -78,7 +78,7 @@ struct IQ4_NLPanel {  // as Q4_0
 };
 struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 16 k; two bits
   static constexpr size_t kUnit = 256, kBytes = 64 + 256 + 8 * 128, kGroup = 16;
-  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kOffset = 0, kLargest = 3;
   static constexpr bool kHasMin = true;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return two_bits(u + 320 + 128 * b, j); }
   static Vec nibble_row(const uint8_t* u, size_t b, size_t half, unsigned shift) {
@@ -93,7 +93,7 @@ struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 1
 };
 struct Q3_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; two bits and a third bit
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 192, kGroup = 16;
-  static constexpr int32_t kOffset = 4;
+  static constexpr int32_t kOffset = 4, kLargest = 7;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) {
     const uint8_t* block = u + 288 + 192 * b;
@@ -107,7 +107,7 @@ struct Q3_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; two bits and
 };
 struct Q4_KPanel {  // 256 k: d, dmin; 8 rows of scales, 8 of minima; nibbles
   static constexpr size_t kUnit = 256, kBytes = 2368, kGroup = 32;
-  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kOffset = 0, kLargest = 15;
   static constexpr bool kHasMin = true;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return nibbles(u + 320 + 256 * b, j); }
   static Vec scale(const uint8_t* u, size_t b, size_t) { return half_row(u) * load_u8(u + 64 + 16 * b); }
@@ -115,7 +115,7 @@ struct Q4_KPanel {  // 256 k: d, dmin; 8 rows of scales, 8 of minima; nibbles
 };
 struct Q5_KPanel {  // as Q4_K, and fifth bits behind each block's nibbles
   static constexpr size_t kUnit = 256, kBytes = 320 + 8 * 320, kGroup = 32;
-  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kOffset = 0, kLargest = 31;
   static constexpr bool kHasMin = true;
   static WVec vec(const uint8_t* u, size_t b, size_t j) {
     return nibbles(u + 320 + 320 * b, j) | fifth_bit(u + 320 + 320 * b + 256, j);
@@ -125,7 +125,7 @@ struct Q5_KPanel {  // as Q4_K, and fifth bits behind each block's nibbles
 };
 struct Q6_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; nibbles and two high bits
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 384, kGroup = 16;
-  static constexpr int32_t kOffset = 32;
+  static constexpr int32_t kOffset = 32, kLargest = 63;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) {
     const uint8_t* block = u + 288 + 384 * b;
@@ -138,7 +138,7 @@ struct Q6_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; nibbles and 
 };
 struct IQ4_XSPanel {  // 256 k: d; 8 rows of signed scales; nibbles
   static constexpr size_t kUnit = 256, kBytes = 32 + 128 + 8 * 256, kGroup = 32;
-  static constexpr int32_t kOffset = 128;
+  static constexpr int32_t kOffset = 128, kLargest = 241;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) {
     return lookup(kIq4Levels, nibbles(u + 160 + 256 * b, j));
@@ -150,7 +150,7 @@ struct IQ4_XSPanel {  // 256 k: d; 8 rows of signed scales; nibbles
 // grow to 10 bits a weight here, but one kernel runs them all.
 struct Int8Panel {
   static constexpr size_t kUnit = 32, kBytes = 640, kGroup = 16;
-  static constexpr int32_t kOffset = 128;
+  static constexpr int32_t kOffset = 128, kLargest = 255;
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return load_w(u + 128 + 64 * j); }
   static Vec scale(const uint8_t* u, size_t, size_t half) { return load_f32(u + 64 * half); }

@@ -55,8 +55,12 @@ struct WVec {
 // Activations of a block of 32: 8 bits as they are, 16 bits as two planes a = 256 * high + low of signed bytes.
 constexpr size_t act_planes(bool wide) { return wide ? 2 : 1; }
 constexpr size_t act_bytes(bool wide) { return wide ? 64 : 32; }
-constexpr size_t kActStep = 4;  // bytes of four k in a plane
+constexpr size_t act_step(bool) { return 4; }  // bytes of four k in a plane
 constexpr size_t kActPlane = 32;
+// Sums of 16 bits, which avx2.h has: none.
+constexpr size_t short_steps(int, bool) { return 0; }
+IVec short_dot(IVec, WVec, const uint8_t*);
+IVec widen(IVec);
 inline void store_act(uint8_t* out, const int32_t* a, bool wide) {
   for (size_t i = 0; i < 32; ++i) {
     const int32_t high = wide ? (a[i] + 128) >> 8 : a[i];
@@ -99,10 +103,12 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index.v)};
 }
 // acc + sum of the four products of each lane; `act` as store_act left it.
+template <bool>
 inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   int32_t four;
   __builtin_memcpy(&four, act, 4);
   return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(four))};
 }
 constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
-constexpr size_t kQuantPrefillTokens = 8;  // 2 panels x 8 tokens: 16 integer sums; the float ones spill to L1
+// 2 panels x 8 tokens: 16 integer sums; the float ones spill to L1.
+constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 6 : 8; }

@@ -114,8 +114,12 @@ struct WVec {
 // Activations of a block of 32 as i16.
 constexpr size_t act_planes(bool) { return 1; }
 constexpr size_t act_bytes(bool) { return 64; }
-constexpr size_t kActStep = 8;
+constexpr size_t act_step(bool) { return 8; }  // bytes of four k
 constexpr size_t kActPlane = 0;
+// Sums of 16 bits, which avx2.h has: none.
+constexpr size_t short_steps(int, bool) { return 0; }
+IVec short_dot(IVec, WVec, const uint8_t*);
+IVec widen(IVec);
 inline void store_act(uint8_t* out, const int32_t* a, bool) {
   for (size_t i = 0; i < 32; ++i) {
     const int16_t narrow = static_cast<int16_t>(a[i]);
@@ -189,6 +193,7 @@ inline void store_w(uint8_t* p, WVec a) { memcpy(p, a.x, 64); }
 }
 // acc + sum of the four products of each lane; `act` as store_act left it.
 // Not inlined: speed is no aim here, and fully unrolled tiles of arrays take minutes to compile.
+template <bool>
 [[gnu::noinline]] inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   int16_t a[4];
   memcpy(a, act, 8);
@@ -197,4 +202,4 @@ inline void store_w(uint8_t* p, WVec a) { memcpy(p, a.x, 64); }
   return acc;
 }
 constexpr size_t kLoopVecs = 2;  // accumulators that fit the registers
-constexpr size_t kQuantPrefillTokens = 2;
+constexpr size_t quant_prefill_tokens(bool) { return 2; }

@@ -1,0 +1,111 @@
+// libFuzzer target: every instruction set that this processor has gives the scalar kernels' bits, whatever the shape,
+// the weights, the activations and the zeros among them.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backends/cpu/isa/tables.h"
+#include "backends/cpu/packed.h"
+#include "model_target.h"
+
+namespace {
+
+using namespace rwkv;
+using cpu::KernelTable;
+
+struct Case {
+  DType type;
+  size_t n_out, cols, rows;
+  bool wide, by_unit;
+};
+
+// Bytes of the input, over and over.
+class Bytes {
+ public:
+  Bytes(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  uint8_t next() { return data_[at_++ % size_]; }
+
+ private:
+  const uint8_t* data_;
+  size_t size_, at_ = 0;
+};
+
+std::vector<float> run(const KernelTable& table, const cpu::PackedMatrix& weight, const Case& c, const std::vector<float>& x) {
+  const size_t n_block = c.cols / 32, y_stride = cpu::PackedMatrix::kMostChunkPanels * cpu::kLanes;
+  const bool sparse = c.by_unit && c.rows <= cpu::kSparseRows;
+  std::vector<uint8_t> blocks(c.rows * n_block * table.act_bytes[c.wide]), active(c.rows * n_block * cpu::kActiveBytes);
+  std::vector<float> scale(c.rows * n_block), out;
+  std::vector<int32_t> sum(2 * c.rows * n_block);
+  cpu::LinearArgs args{};
+  args.x = x.data();
+  args.x_stride = c.cols;
+  args.rows = c.rows;
+  args.wide = c.wide;
+  args.blocks = blocks.data();
+  args.scale = scale.data();
+  args.sum = sum.data();
+  args.row_blocks = n_block;
+  args.active = sparse ? active.data() : nullptr;
+  if (weight.takes_blocks())
+    for (size_t t = 0; t < c.rows; ++t)
+      table.quantize({x.data() + t * c.cols, c.cols, c.wide, blocks.data() + t * n_block * table.act_bytes[c.wide],
+                      scale.data() + t * n_block, sum.data() + 2 * t * n_block,
+                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr, t == 1});
+  for (size_t i = 0; i < weight.n_chunk(); ++i) {
+    const cpu::PackedMatrix::Chunk chunk = weight.chunk(i);
+    weight.locate(chunk, args);
+    std::vector<float> y(c.rows * y_stride);
+    args.y = y.data();
+    args.y_stride = y_stride;
+    table.linear(args);
+    out.insert(out.end(), y.begin(), y.end());
+  }
+  return out;
+}
+
+void compare(const Case& c, Bytes& bytes) {
+  const DTypeInfo& type = info(c.type);
+  std::vector<std::byte> matrix(bytes_of(c.type, c.n_out * c.cols));
+  for (std::byte& b : matrix) b = static_cast<std::byte>(bytes.next());
+  std::vector<float> values(c.n_out * c.cols);
+  type.decode(matrix.data(), values.size() / type.block_values, values.data());
+  // No NaN, whose bits nobody promises, and nothing so small that flushing it to zero matters.
+  for (const float v : values)
+    if (!(std::abs(v) < 1e25f) || (v != 0 && std::abs(v) < 1e-25f)) return;
+  std::vector<float> x(c.rows * c.cols + cpu::kLanes);
+  for (float& v : x) v = static_cast<float>(static_cast<int8_t>(bytes.next())) * 0.01f * static_cast<float>(bytes.next() % 3);
+  ThreadPool pool(1);
+  Arena arena;
+  const cpu::PackedMatrix weight({c.type, c.n_out, c.cols, matrix, "w"},
+                                 c.by_unit ? cpu::PackOrder::kByUnit : cpu::PackOrder::kPanels, pool, arena);
+  const std::vector<float> want = run(cpu::kScalarTable, weight, c, x);
+  for (const KernelTable* table : cpu::compiled_tables())
+    if (cpu::can_run(*table)) {
+      const std::vector<float> got = run(*table, weight, c, x);
+      if (std::memcmp(got.data(), want.data(), want.size() * sizeof(float)) != 0) {
+        std::fprintf(stderr, "%s differs from scalar: %s %zux%zu, %zu rows, %s, %s\n", table->name,
+                     std::string(name(c.type)).c_str(), c.n_out, c.cols, c.rows, c.wide ? "16 bits" : "8 bits",
+                     c.by_unit ? "by unit" : "panels");
+        std::abort();
+      }
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ4_0, DType::kQ4_1,   DType::kQ5_0,
+                              DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K,   DType::kQ5_K,
+                              DType::kQ6_K, DType::kTQ2_0, DType::kMXFP4, DType::kIQ4_NL, DType::kIQ4_XS};
+  if (size < 16) return 0;
+  Case c{};
+  c.type = kTypes[data[0] % std::size(kTypes)];
+  c.n_out = 1 + data[1] % 150;
+  c.cols = std::max<size_t>(info(c.type).block_values, 32) * (1 + data[2] % 3);
+  c.rows = 1 + data[3] % 14;
+  c.wide = data[4] & 1;
+  c.by_unit = (data[4] & 2) && cpu::find_slice_packer(c.type);
+  Bytes bytes(data + 5, size - 5);
+  compare(c, bytes);
+  return 0;
+}
