@@ -21,14 +21,16 @@ template <bool kWide>
 inline double dot_loop_of(size_t n) {
   alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
   for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
-  const WVec w = load_w(weights);
+  WVec w = load_w(weights);
   IVec acc[kLoopVecs];
   for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = iset1(static_cast<int32_t>(i));
   for (size_t step = 0; step < n; ++step)
 #pragma GCC unroll 16
-    for (size_t i = 0; i < kLoopVecs; ++i)
+    for (size_t i = 0; i < kLoopVecs; ++i) {
+      touch(w);  // or the product would be computed once, where it is an instruction of its own
       if constexpr (short_steps(15, kWide) > 0) acc[i] = short_dot(acc[i], w, act);
       else acc[i] = dot<kWide>(acc[i], w, act);
+    }
   IVec total = iset1(0);
   for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
   volatile float sink = sum(to_float(total));

@@ -117,6 +117,8 @@ inline WVec load_w(const uint8_t* p) {
   const auto* q = reinterpret_cast<const __m256i*>(p);
   return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
 }
+// The compiler may think that `a` has changed: for loops that measure.
+inline void touch(WVec& a) { __asm__ volatile("" : "+x"(a.lo), "+x"(a.hi)); }
 inline void store_w(uint8_t* p, WVec a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.hi);

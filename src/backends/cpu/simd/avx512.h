@@ -81,6 +81,8 @@ inline Vec load_i8(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
 inline WVec load_w(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+// The compiler may think that `a` has changed: for loops that measure.
+inline void touch(WVec& a) { __asm__ volatile("" : "+v"(a.v)); }
 inline void store_w(uint8_t* p, WVec a) { _mm512_storeu_si512(p, a.v); }
 // Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
 inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {

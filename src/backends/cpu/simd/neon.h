@@ -142,6 +142,10 @@ inline Vec load_i8(const uint8_t* p) {
 inline WVec load_w(const uint8_t* p) {
   return each_of<WVec>([&](int i) { return vld1q_u8(p + 16 * i); });
 }
+// The compiler may think that `a` has changed: for loops that measure.
+inline void touch(WVec& a) {
+  for (uint8x16_t& q : a.q) __asm__ volatile("" : "+w"(q));
+}
 inline void store_w(uint8_t* p, WVec a) {
   for (int i = 0; i < 4; ++i) vst1q_u8(p + 16 * i, a.q[i]);
 }

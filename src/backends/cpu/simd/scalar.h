@@ -157,6 +157,8 @@ inline WVec load_w(const uint8_t* p) {
   memcpy(out.x, p, 64);
   return out;
 }
+// The compiler may think that `a` has changed: for loops that measure.
+inline void touch(WVec& a) { __asm__ volatile("" : "+m"(a)); }
 inline void store_w(uint8_t* p, WVec a) { memcpy(p, a.x, 64); }
 // Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
 [[gnu::noinline]] inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
