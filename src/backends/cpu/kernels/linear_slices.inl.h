@@ -10,18 +10,25 @@
 
 constexpr size_t kSlicePanels = kSliceOutputs / kLanes;
 
-// The weights of four k as vectors of each panel: unsigned bytes.
-inline void four_bytes(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) {
-  for (size_t h = 0; h < 2; ++h)
-    interleave(load_w(r[0] + 64 * h), load_w(r[1] + 64 * h), load_w(r[2] + 64 * h), load_w(r[3] + 64 * h), v + 4 * h);
+// f(p, v): the weights of four k as a vector of panel p, unsigned bytes; few of them at a time fit the registers.
+template <class Use>
+inline void four_bytes(const uint8_t* const (&r)[4], Use f) {
+#pragma GCC unroll 2
+  for (size_t h = 0; h < 2; ++h) {
+    WVec v[4];
+    interleave(load_w(r[0] + 64 * h), load_w(r[1] + 64 * h), load_w(r[2] + 64 * h), load_w(r[3] + 64 * h), v);
+#pragma GCC unroll 4
+    for (size_t m = 0; m < 4; ++m) f(4 * h + m, v[m]);
+  }
 }
-inline void four_nibbles(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) {
+template <class Use>
+inline void four_nibbles(const uint8_t* const (&r)[4], Use f) {
   WVec both[4];
   interleave(load_w(r[0]), load_w(r[1]), load_w(r[2]), load_w(r[3]), both);
 #pragma GCC unroll 4
   for (size_t m = 0; m < 4; ++m) {
-    v[m] = mask(both[m], 0x0f);
-    v[m + 4] = mask(shift_right(both[m], 4), 0x0f);
+    f(m, mask(both[m], 0x0f));
+    f(m + 4, mask(shift_right(both[m], 4), 0x0f));
   }
 }
 
@@ -29,7 +36,10 @@ struct Q8_0Slice {  // 32 k: 128 f16 scales; bytes with 128 added
   static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs;
   static constexpr int32_t kOffset = 128, kLargest = 255;
   static constexpr bool kHasMin = false;
-  static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) { four_bytes(r, v); }
+  template <class Use>
+  static void four(const uint8_t* const (&r)[4], Use f) {
+    four_bytes(r, f);
+  }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
 };
@@ -37,7 +47,10 @@ struct Q4_0Slice {  // 32 k: scales; nibbles
   static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs / 2;
   static constexpr int32_t kOffset = 8, kLargest = 15;
   static constexpr bool kHasMin = false;
-  static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) { four_nibbles(r, v); }
+  template <class Use>
+  static void four(const uint8_t* const (&r)[4], Use f) {
+    four_nibbles(r, f);
+  }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
 };
@@ -45,7 +58,10 @@ struct Q4_1Slice {  // 32 k: scales, minima (added, so min is their negative); n
   static constexpr size_t kHead = 4 * kSliceOutputs, kRow = kSliceOutputs / 2;
   static constexpr int32_t kOffset = 0, kLargest = 15;
   static constexpr bool kHasMin = true;
-  static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) { four_nibbles(r, v); }
+  template <class Use>
+  static void four(const uint8_t* const (&r)[4], Use f) {
+    four_nibbles(r, f);
+  }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t* u, size_t p) { return zero() - half_row(u + 2 * kSliceOutputs + 32 * p); }
 };
@@ -53,9 +69,9 @@ struct IQ4_NLSlice {  // as Q4_0
   static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs / 2;
   static constexpr int32_t kOffset = 128, kLargest = 241;
   static constexpr bool kHasMin = false;
-  static void four(const uint8_t* const (&r)[4], WVec (&v)[kSlicePanels]) {
-    four_nibbles(r, v);
-    for (WVec& w : v) w = lookup(kIq4Levels, w);
+  template <class Use>
+  static void four(const uint8_t* const (&r)[4], Use f) {
+    four_nibbles(r, [&](size_t p, WVec w) { f(p, lookup(kIq4Levels, w)); });
   }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
@@ -106,16 +122,13 @@ inline void sparse_row(const LinearArgs& a, size_t row) {
       const uint8_t* k = list + 1 + 4 * step;  // padded to fours, with activations of 0
       const uint8_t* const r[4] = {rows + k[0] * F::kRow, rows + k[1] * F::kRow, rows + k[2] * F::kRow,
                                    rows + k[3] * F::kRow};
-      WVec v[kSlicePanels];
-      F::four(r, v);
-#pragma GCC unroll 8
-      for (size_t p = 0; p < kSlicePanels; ++p) {
-        const uint8_t* four = act + step * act_step(kWide);
-        if constexpr (kShort > 0) sums[0][p] = short_dot(sums[0][p], v[p], four);
+      const uint8_t* four = act + step * act_step(kWide);
+      F::four(r, [&](size_t p, WVec v) {
+        if constexpr (kShort > 0) sums[0][p] = short_dot(sums[0][p], v, four);
         else
           for (size_t plane = 0; plane < kPlanes; ++plane)
-            sums[plane][p] = dot<kWide>(sums[plane][p], v[p], four + plane * kActPlane);
-      }
+            sums[plane][p] = dot<kWide>(sums[plane][p], v, four + plane * kActPlane);
+      });
     }
 #pragma GCC unroll 8
     for (size_t p = 0; p < kSlicePanels; ++p) {
@@ -159,9 +172,7 @@ inline void dense_rows(const LinearArgs& a) {
       for (size_t j = 0; j < 8; ++j) {
         const uint8_t* rows = unit + F::kHead + 4 * j * F::kRow;
         const uint8_t* const r[4] = {rows, rows + F::kRow, rows + 2 * F::kRow, rows + 3 * F::kRow};
-        WVec v[kSlicePanels];
-        F::four(r, v);
-        for (size_t p = 0; p < kSlicePanels; ++p) store_w(out + p * n * Panel::kBytes + 128 + 64 * j, v[p]);
+        F::four(r, [&](size_t p, WVec v) { store_w(out + p * n * Panel::kBytes + 128 + 64 * j, v); });
       }
     }
     LinearArgs cut = a;
