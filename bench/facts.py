@@ -29,7 +29,7 @@ def commit() -> str:
     if not name:
         return "unknown (no git)"
     # What this writes itself is no change of the program.
-    changed = [line for line in git("status", "--porcelain").splitlines() if "docs/performance." not in line]
+    changed = [line for line in git("status", "--porcelain").splitlines() if " docs/" not in line]
     return name + (" with changes" if changed else "")
 
 

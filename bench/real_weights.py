@@ -32,7 +32,8 @@ def zeros(a: argparse.Namespace, folder: pathlib.Path) -> str:
     report = json.loads((folder / "report.json").read_text())
     shares = report["zeros_after_relu2"]
     base = report["types"][0]
-    return (f"Perplexity of {a.text.name}: {base['perplexity']:.2f} +- {base['perplexity_error']:.2f}.\n\n"
+    return (f"Perplexity of the first {report['n_scored']} tokens of {a.text.name}: {base['perplexity']:.2f} +- "
+            f"{base['perplexity_error']:.2f}.\n\n"
             "## Zeros after relu^2\n\n| layer | " + " | ".join(str(i) for i in range(len(shares))) + " |\n|"
             + "---|" * (len(shares) + 1) + "\n| zeros, % | " + " | ".join(f"{100 * s:.1f}" for s in shares)
             + " |\n\n![zeros of each layer](zeros.svg)\n")
@@ -50,7 +51,8 @@ def sparse_gain(a: argparse.Namespace) -> str:
             f"| zeros left out | {statistics.median(s for s, _ in pairs):.0f} |\n"
             f"| all read (`--dense`) | {statistics.median(d for _, d in pairs):.0f} |\n"
             f"| ratio, median of {ROUNDS} pairs in turns (min-max) | {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f}-{max(ratios):.2f}) |\n")
+            f"({min(ratios):.2f}-{max(ratios):.2f}) |\n\nWeights of {a.model.stat().st_size / 1e6:.0f} MB: where they fit a cache, "
+            "reading fewer of them gains little. [performance.md](performance.md) has models that do not.\n")
 
 
 def same_bits(a: argparse.Namespace, folder: pathlib.Path) -> str:

@@ -4,7 +4,8 @@
     tables.py MODEL.gguf [MODEL.gguf ...] [-t 2] [-p 128] [-n 32] [-r 3] [--wait 20] [--no-comparison]
 
 Runs `rwkv bench` (table and docs/performance.svg) and compare_llama_cpp.py, and replaces what stands
-between the marks <!-- bench:begin --> and <!-- bench:end -->, only when everything was measured.
+between the marks <!-- bench:begin --> and <!-- bench:end -->, only when everything was measured. The README shows the
+comparison too.
 """
 from __future__ import annotations
 
@@ -92,6 +93,18 @@ def replaced(page: str, text: str, name: str) -> str:
     return f"{page[:page.index(BEGIN)]}{BEGIN}\n{text}\n{page[page.index(END):]}"
 
 
+def write_whole(path: pathlib.Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def show_in_readme(page: str, readme: pathlib.Path) -> None:
+    """The comparison's table as it stands in `page`, and the line below it."""
+    table = page.split("### Beside llama.cpp\n\n")[1].split("Written by")[0].strip()
+    write_whole(readme, replaced(facts.read(readme), table, readme.name))
+
+
 def main() -> None:
     a = parse_arguments()
     comparison.check(a.models, a.command, needs_llama_cpp=not a.no_comparison)
@@ -102,9 +115,10 @@ def main() -> None:
     with facts.Neighbours() as others:
         rows = bench(a, plot)
     compared = None if a.no_comparison else comparison.compare(a.models, a)
-    part = a.page.with_name(a.page.name + ".part")
-    part.write_text(replaced(page, section(a, rows, others.share, compared, plot.name), a.page.name))
-    os.replace(part, a.page)
+    page = replaced(page, section(a, rows, others.share, compared, plot.name), a.page.name)
+    write_whole(a.page, page)
+    if compared:
+        show_in_readme(page, facts.ROOT / "README.md")
     print(f"{a.page}: written")
 
 

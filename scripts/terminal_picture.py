@@ -24,13 +24,13 @@ import pyte
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCENE = """\
-rwkv run -m data/demo/librwkv-demo.q8_0.gguf -p "Once upon a time" -n 90 --seed 7
+rwkv run -m data/demo/librwkv-demo.q8_0.gguf -p "Once upon a time" -n 90 --temp 0.4 --seed 2
 rwkv chat -m data/demo/librwkv-demo.q8_0.gguf
 What is librwkv?
 What is a state?
 /exit
 """
-COLUMNS, ROWS = 92, 25
+COLUMNS, ROWS = 92, 20
 LETTER, LINE, EDGE = 8.4, 18, 12  # pixels
 TYPING, STILL, LONGEST = 0.03, 1.5, 0.8  # seconds: a letter; after which a line counts as answered; pause that is kept
 COLOURS = {"default": "#d8dee9", "red": "#e06c75", "green": "#98c379", "brown": "#e5c07b", "blue": "#61afef",
