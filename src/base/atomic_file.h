@@ -2,6 +2,7 @@
 // followed; what is no file (a pipe, /dev/null) is written to as it is.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -20,10 +21,13 @@ class AtomicFile {
  private:
   int open_neighbour();
   bool name_neighbour();
+  void send() noexcept;
 
+  static constexpr size_t kSendBytes = size_t{32} << 20;
   std::string path_, neighbour_;  // neighbour_: "" while it has no name
   int fd_ = -1;
   bool renames_ = true;
+  size_t unsent_ = 0;
 };
 
 // The same for a folder of files: filled under another name beside it, then renamed.

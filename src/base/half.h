@@ -10,12 +10,11 @@ namespace rwkv {
 inline float f16_to_f32(uint16_t half) noexcept {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t rest = half & 0x7fffu;
-  if (rest >= 0x7c00u)  // infinity or NaN (made quiet, as the hardware does)
-    return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13 |
-                                (rest > 0x7c00u ? 0x400000u : 0u));
-  if (rest >= 0x400u) return std::bit_cast<float>(sign | ((rest << 13) + 0x38000000u));
-  const float tiny = static_cast<float>(rest) * 0x1p-24f;  // subnormal: exact
-  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(tiny));
+  // All three are made and one is taken, so that loops become vectors.
+  const uint32_t normal = (rest << 13) + 0x38000000u;
+  const auto tiny = std::bit_cast<uint32_t>(static_cast<float>(static_cast<int32_t>(rest)) * 0x1p-24f);  // subnormal: exact
+  const uint32_t infinite = 0x7f800000u | (rest & 0x3ffu) << 13 | (rest > 0x7c00u ? 0x400000u : 0u);  // or a quiet NaN
+  return std::bit_cast<float>(sign | (rest >= 0x7c00u ? infinite : rest >= 0x400u ? normal : tiny));
 }
 
 inline uint16_t f32_to_f16(float value) noexcept {

@@ -1,6 +1,7 @@
 #include "convert/encode.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/error.h"
@@ -25,9 +26,9 @@ size_t clip(DType type, std::span<float> values) {
 }
 
 bool all_finite(std::span<const float> values) {
-  float sum = 0;  // 0 * x is NaN for infinities and NaN
-  for (const float x : values) sum += x * 0.0f;
-  return sum == 0.0f;
+  uint32_t largest = 0;  // of the bits without the sign: infinities and NaN are above all numbers
+  for (const float x : values) largest = std::max(largest, std::bit_cast<uint32_t>(x) & 0x7fffffffu);
+  return largest < 0x7f800000u;
 }
 
 void decode_entry(const Weights::Entry& entry, size_t begin, std::span<float> out) {

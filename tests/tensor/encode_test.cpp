@@ -6,6 +6,7 @@
 
 #include "base/half.h"
 #include "support/golden.h"
+#include "tensor/blocks/encoders.h"
 #include "tensor/dtype.h"
 
 namespace rwkv::test {
@@ -255,6 +256,32 @@ TEST_P(Encode, follows_importance) {
 
 INSTANTIATE_TEST_SUITE_P(types, Encode, testing::ValuesIn(encoded_types()),
                          [](const auto& p) { return std::string(name(p.param)); });
+
+// Blocks of every size, also so small that scales are subnormal, side by side in one vector.
+TEST(encode, vectors_of_four_and_of_eight_give_the_same_bytes) {
+  const blocks::Encoders& four = blocks::encoders_of_four();
+  const blocks::Encoders* eight = blocks::encoders_of_eight();
+  if (!eight) GTEST_SKIP() << "no vectors of eight here";
+  using Pick = blocks::Encode blocks::Encoders::*;
+  const std::pair<DType, Pick> kTypes[] = {
+      {DType::kQ4_0, &blocks::Encoders::q4_0},     {DType::kQ4_1, &blocks::Encoders::q4_1},
+      {DType::kQ5_0, &blocks::Encoders::q5_0},     {DType::kQ5_1, &blocks::Encoders::q5_1},
+      {DType::kQ8_0, &blocks::Encoders::q8_0},     {DType::kQ2_K, &blocks::Encoders::q2_k},
+      {DType::kQ3_K, &blocks::Encoders::q3_k},     {DType::kQ4_K, &blocks::Encoders::q4_k},
+      {DType::kQ5_K, &blocks::Encoders::q5_k},     {DType::kQ6_K, &blocks::Encoders::q6_k},
+      {DType::kIQ4_NL, &blocks::Encoders::iq4_nl}, {DType::kIQ4_XS, &blocks::Encoders::iq4_xs}};
+  std::vector<float> x = normal_values(96 * 256, 11), importance = normal_values(x.size(), 12);
+  for (float& w : importance) w *= w;
+  for (size_t i = 0; i < x.size(); ++i) x[i] *= std::pow(10.0f, static_cast<float>(i / 32 % 13) - 9);
+  for (const auto& [dtype, pick] : kTypes)
+    for (const float* w : {static_cast<const float*>(nullptr), static_cast<const float*>(importance.data())}) {
+      const size_t n = x.size() / info(dtype).block_values - 3;  // not a multiple of either width
+      std::vector<std::byte> a(n * info(dtype).block_bytes), b(a.size());
+      (four.*pick)(x.data(), n, w, a.data());
+      (eight->*pick)(x.data(), n, w, b.data());
+      EXPECT_TRUE(a == b) << name(dtype) << (w ? " with importances" : "");
+    }
+}
 
 // What an encoder wrote once it writes again: the values that a block holds are found.
 TEST(encode, keeps_what_it_wrote) {

@@ -1,8 +1,4 @@
 // Encoders of the K blocks without minima: Q3_K and Q6_K, 16 groups of 16 values.
-#include "tensor/blocks/super.h"
-
-namespace rwkv::blocks {
-namespace {
 
 constexpr float kScan3[] = {-4, -4.5f, -3.25f, -3.75f, -4.875f, -4.25f, -3, -2.25f, 4};
 constexpr float kScan6[] = {-32, -31, -30, -29, -28, -27, -32.25f, -26, -31.75f, -25, 31};
@@ -34,8 +30,6 @@ void pack_q6_k(const SuperScales<16>& in, Byte* out) noexcept {
   put_half(out + 208, in.d);
 }
 
-}  // namespace
-
 void encode_q3_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept {
   constexpr Integers levels{-4, 3};
   for (size_t block = 0; block < n_block; ++block, in += 256, out += 110) {
@@ -50,5 +44,3 @@ void encode_q6_k(const float* in, size_t n_block, const float* importance, Byte*
     pack_q6_k(SuperScaleFit(x, levels, -128, 127, kScan6).result(), out);
   }
 }
-
-}  // namespace rwkv::blocks

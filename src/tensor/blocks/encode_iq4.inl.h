@@ -1,10 +1,4 @@
 // Encoders of IQ4_NL and IQ4_XS: sixteen uneven levels under a scale per 32 values.
-#include <array>
-
-#include "tensor/blocks/super.h"
-
-namespace rwkv::blocks {
-namespace {
 
 // The level nearest to v for each half step: borders between levels lie on multiples of 1/2. Bin k holds v
 // from k / 2 - 128 on.
@@ -28,12 +22,14 @@ constexpr Nearest make_nearest() {
 constexpr Nearest kNearest = make_nearest();
 
 struct UnevenLevels {
-  static F4 look_up(const float* table, F4 v) noexcept {
-    const I4 bin = to_int(clamp(v, splat(-128), splat(127)) * 2 + 256);
-    return F4{table[bin[0]], table[bin[1]], table[bin[2]], table[bin[3]]};
+  static Floats look_up(const float* table, Floats v) noexcept {
+    const Ints bin = to_int(clamp(v, splat(-128), splat(127)) * 2 + 256);
+    Floats out;
+    for (size_t lane = 0; lane < kWidth; ++lane) out[lane] = table[bin[lane]];
+    return out;
   }
-  F4 operator()(F4 v) const noexcept { return look_up(kNearest.level, v); }
-  F4 index(F4 v) const noexcept { return look_up(kNearest.index, v); }
+  Floats operator()(Floats v) const noexcept { return look_up(kNearest.level, v); }
+  Floats index(Floats v) const noexcept { return look_up(kNearest.index, v); }
 };
 
 // Levels that the extreme value may map to; see encode_legacy.cpp.
@@ -59,16 +55,14 @@ void pack_iq4_xs(const SuperScales<32>& in, Byte* out) noexcept {
   out[3] = static_cast<Byte>(high >> 8);
 }
 
-}  // namespace
-
 void encode_iq4_nl(const float* in, size_t n_block, const float* importance, Byte* out) noexcept {
   const UnevenLevels levels;
-  each_four<18>(in, n_block, importance, out, [&](const Values<32>& v, size_t count, Byte* to) {
-    const F4 d = fit_half_scale(v, levels, kWhole, kScan, 2).d, inverse = reciprocal(d);
-    int q[4][32];
+  each_few<18>(in, n_block, importance, out, [&](const Values<32>& v, size_t count, Byte* to) {
+    const Floats d = fit_half_scale(v, levels, kWhole, kScan, 2).d, inverse = reciprocal(d);
+    int q[kWidth][32];
     for (size_t i = 0; i < 32; ++i) {
-      const F4 index = levels.index(v.x[i] * inverse);
-      for (size_t lane = 0; lane < 4; ++lane) q[lane][i] = static_cast<int>(index[lane]);
+      const Floats index = levels.index(v.x[i] * inverse);
+      for (size_t lane = 0; lane < kWidth; ++lane) q[lane][i] = static_cast<int>(index[lane]);
     }
     for (size_t lane = 0; lane < count; ++lane, to += 18) {
       put_half(to, d[lane]);
@@ -84,5 +78,3 @@ void encode_iq4_xs(const float* in, size_t n_block, const float* importance, Byt
     pack_iq4_xs(SuperScaleFit(x, levels, -32, 31, kScan).result(), out);
   }
 }
-
-}  // namespace rwkv::blocks

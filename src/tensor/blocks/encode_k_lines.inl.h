@@ -1,8 +1,4 @@
 // Encoders of the K blocks with minima: Q2_K (16 groups of 16), Q4_K and Q5_K (8 groups of 32).
-#include "tensor/blocks/super_lines.h"
-
-namespace rwkv::blocks {
-namespace {
 
 // Levels that the largest value may map to in groups without a minimum.
 constexpr float kTop2[] = {3, 2.5f, 3.5f, 2};
@@ -36,8 +32,6 @@ void pack_q45_k(const SuperLines<32>& in, Byte* out) noexcept {
   }
 }
 
-}  // namespace
-
 void encode_q2_k(const float* in, size_t n_block, const float* importance, Byte* out) noexcept {
   for (size_t block = 0; block < n_block; ++block, in += 256, out += 84) {
     const Super<16> x(in, importance ? importance + 256 * block : nullptr);
@@ -56,5 +50,3 @@ void encode_q5_k(const float* in, size_t n_block, const float* importance, Byte*
     pack_q45_k<true>(SuperLineFit(x, 31, 63, kInsets31, kTop5).result(), out);
   }
 }
-
-}  // namespace rwkv::blocks
