@@ -297,6 +297,19 @@ double best_rate(ThreadPool& pool, F f) {
   return best;
 }
 
+// How many steps of a loop take 20 ms, more or less: a fixed number would take minutes under sanitizers.
+template <typename Loop>
+size_t steps_of(Loop loop) {
+  constexpr size_t kFew = 10000;
+  double s = 0;
+  for (int warm = 0; warm < 2; ++warm) {
+    const auto start = std::chrono::steady_clock::now();
+    loop(kFew);
+    s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  return std::clamp(static_cast<size_t>(0.02 / std::max(s, 1e-6) * kFew), kFew / 10, kFew * 400);
+}
+
 Bounds CpuExecutor::measure_bounds() {
   const std::lock_guard lock(mutex_);
   Bounds out;
@@ -319,13 +332,14 @@ Bounds CpuExecutor::measure_bounds() {
     table_.sweep(buffer.as<uint8_t>() + i * share, share);
     return static_cast<double>(share);
   });
-  constexpr size_t kSteps = 2000000;
-  out.fma_per_s = best_rate(pool_, [&](size_t) { return table_.fma_loop(kSteps); });
-  out.dot_per_token = dots[0] + dots[1];
-  const auto dot_rate = [&](bool wide) {
-    return best_rate(pool_, [&](size_t) { return table_.dot_loop(kSteps, wide); });
+  const auto loop_rate = [&](auto loop) {
+    const size_t steps = steps_of(loop);
+    return best_rate(pool_, [&](size_t) { return loop(steps); });
   };
-  const double narrow = dot_rate(false), wide = dot_rate(true);
+  out.fma_per_s = loop_rate(table_.fma_loop);
+  out.dot_per_token = dots[0] + dots[1];
+  const double narrow = loop_rate([&](size_t n) { return table_.dot_loop(n, false); });
+  const double wide = loop_rate([&](size_t n) { return table_.dot_loop(n, true); });
   out.dot_per_s = out.dot_per_token > 0 ? out.dot_per_token / (dots[0] / narrow + dots[1] / wide) : narrow;
   return out;
 }
