@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "support/golden.h"
+#include "support/run_linear.h"
 
 namespace rwkv::test {
 namespace {
@@ -42,45 +43,6 @@ std::vector<std::byte> weights_of(DType type, const std::vector<float>& values) 
     else std::memcpy(&out[2 * i], &half, 2);
   }
   return out;
-}
-
-std::vector<float> run_linear(const KernelTable& table, const cpu::PackedMatrix& weight,
-                              const std::vector<float>& x, size_t x_stride, size_t rows, bool wide = false) {
-  const size_t y_stride = weight.n_panel() * kLanes, n_block = weight.cols() / 32;
-  std::vector<float> y(rows * y_stride, NAN), scale(rows * n_block);
-  std::vector<uint8_t> blocks(rows * n_block * table.act_bytes[wide]);
-  std::vector<int32_t> sum(2 * rows * n_block);
-  const bool sparse = weight.by_unit() && rows <= cpu::kSparseRows;
-  std::vector<uint8_t> active(sparse ? rows * n_block * cpu::kActiveBytes : 0);
-  cpu::LinearArgs args{};
-  args.x = x.data();
-  args.x_stride = x_stride;
-  args.rows = rows;
-  if (weight.takes_blocks()) {
-    for (size_t t = 0; t < rows; ++t)
-      table.quantize({x.data() + t * x_stride, weight.cols(), wide, blocks.data() + t * n_block * table.act_bytes[wide],
-                      scale.data() + t * n_block, sum.data() + 2 * t * n_block,
-                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr, t == 1});
-    args.wide = wide;
-    args.row_blocks = n_block;
-    args.active = sparse ? active.data() : nullptr;
-    args.blocks = blocks.data();
-    args.scale = scale.data();
-    args.sum = sum.data();
-  }
-  for (size_t i = 0; i < weight.n_chunk(); ++i) {
-    const cpu::PackedMatrix::Chunk chunk = weight.chunk(i);
-    weight.locate(chunk, args);
-    std::vector<float> piece(rows * chunk.count * kLanes, NAN);
-    args.y = piece.data();
-    args.y_stride = chunk.count * kLanes;
-    table.linear(args);
-    for (size_t t = 0; t < rows; ++t)
-      for (size_t p = 0; p < chunk.count; ++p)
-        std::copy_n(&piece[(t * chunk.count + p) * kLanes], kLanes,
-                    &y[t * y_stride + (chunk.first + p * chunk.step) * kLanes]);
-  }
-  return y;
 }
 
 TEST(linear, equals_the_scalar_twin_and_the_double_sum) {

@@ -5,13 +5,12 @@
 #include <cstring>
 
 #include "backends/cpu/isa/tables.h"
-#include "backends/cpu/packed.h"
 #include "model_target.h"
+#include "support/run_linear.h"
 
 namespace {
 
 using namespace rwkv;
-using cpu::KernelTable;
 
 struct Case {
   DType type;
@@ -30,39 +29,6 @@ class Bytes {
   size_t size_, at_ = 0;
 };
 
-std::vector<float> run(const KernelTable& table, const cpu::PackedMatrix& weight, const Case& c, const std::vector<float>& x) {
-  const size_t n_block = c.cols / 32, y_stride = cpu::PackedMatrix::kMostChunkPanels * cpu::kLanes;
-  const bool sparse = c.by_unit && c.rows <= cpu::kSparseRows;
-  std::vector<uint8_t> blocks(c.rows * n_block * table.act_bytes[c.wide]), active(c.rows * n_block * cpu::kActiveBytes);
-  std::vector<float> scale(c.rows * n_block), out;
-  std::vector<int32_t> sum(2 * c.rows * n_block);
-  cpu::LinearArgs args{};
-  args.x = x.data();
-  args.x_stride = c.cols;
-  args.rows = c.rows;
-  args.wide = c.wide;
-  args.blocks = blocks.data();
-  args.scale = scale.data();
-  args.sum = sum.data();
-  args.row_blocks = n_block;
-  args.active = sparse ? active.data() : nullptr;
-  if (weight.takes_blocks())
-    for (size_t t = 0; t < c.rows; ++t)
-      table.quantize({x.data() + t * c.cols, c.cols, c.wide, blocks.data() + t * n_block * table.act_bytes[c.wide],
-                      scale.data() + t * n_block, sum.data() + 2 * t * n_block,
-                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr, t == 1});
-  for (size_t i = 0; i < weight.n_chunk(); ++i) {
-    const cpu::PackedMatrix::Chunk chunk = weight.chunk(i);
-    weight.locate(chunk, args);
-    std::vector<float> y(c.rows * y_stride);
-    args.y = y.data();
-    args.y_stride = y_stride;
-    table.linear(args);
-    out.insert(out.end(), y.begin(), y.end());
-  }
-  return out;
-}
-
 void compare(const Case& c, Bytes& bytes) {
   const DTypeInfo& type = info(c.type);
   std::vector<std::byte> matrix(bytes_of(c.type, c.n_out * c.cols));
@@ -78,10 +44,10 @@ void compare(const Case& c, Bytes& bytes) {
   Arena arena;
   const cpu::PackedMatrix weight({c.type, c.n_out, c.cols, matrix, "w"},
                                  c.by_unit ? cpu::PackOrder::kByUnit : cpu::PackOrder::kPanels, pool, arena);
-  const std::vector<float> want = run(cpu::kScalarTable, weight, c, x);
-  for (const KernelTable* table : cpu::compiled_tables())
+  const std::vector<float> want = test::run_linear(cpu::kScalarTable, weight, x, c.cols, c.rows, c.wide);
+  for (const cpu::KernelTable* table : cpu::compiled_tables())
     if (cpu::can_run(*table)) {
-      const std::vector<float> got = run(*table, weight, c, x);
+      const std::vector<float> got = test::run_linear(*table, weight, x, c.cols, c.rows, c.wide);
       if (std::memcmp(got.data(), want.data(), want.size() * sizeof(float)) != 0) {
         std::fprintf(stderr, "%s differs from scalar: %s %zux%zu, %zu rows, %s, %s\n", table->name,
                      std::string(name(c.type)).c_str(), c.n_out, c.cols, c.rows, c.wide ? "16 bits" : "8 bits",
