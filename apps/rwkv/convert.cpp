@@ -92,7 +92,7 @@ int run_conversion(const ConvertOptions& from, bool quantizing) {
   } catch (const rwkv_api::Error& error) {
     if (error.status() != RWKV_ERR_STOPPED) throw;
     line.clear();
-    throw Failure("stopped: " + from.out + " is not written");
+    throw Interrupted("interrupted: " + from.out + " is not written");
   }
   line.clear();
   print_summary(from, watch.seconds());

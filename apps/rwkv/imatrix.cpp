@@ -48,7 +48,7 @@ int imatrix(const Options& options, const ImatrixOptions& imatrix) {
   if (tokens.empty()) throw Failure("the text has no tokens");
   rwkv_api::check(rwkv_imatrix_start(model.get(), true));
   const size_t done = feed(model, tokens, imatrix.chunk_length);
-  if (done == 0) throw Failure("interrupted before anything was read; nothing was written");
+  if (done == 0) throw Interrupted("interrupted before anything was read; nothing was written");
   o.dataset = imatrix.file.c_str();
   o.chunk_size = static_cast<uint32_t>(chunk);
   o.n_chunk = static_cast<uint32_t>((done + chunk - 1) / chunk);

@@ -97,6 +97,7 @@ int lambada(const Options& options, const PerplexityOptions& perplexity) {
     line.update(static_cast<double>(i + 1) / static_cast<double>(texts.size()));
   }
   line.clear();
+  if (n == 0 && interrupted) throw Interrupted("interrupted before a passage was scored");
   if (n == 0) throw Failure("no passage was scored");
   const Estimate nll = estimate(sum, sum2, n);
   const double share = static_cast<double>(right) / static_cast<double>(n);

@@ -372,6 +372,9 @@ int main(int argc, char** argv) {
     const int code = dispatch(app, given, sub);
     command::check_output();
     return code;
+  } catch (const command::Interrupted& interrupted) {
+    std::fprintf(stderr, "rwkv: %s\n", interrupted.what());
+    return 130;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rwkv: %s\n", error.what());
     return 1;

@@ -108,6 +108,7 @@ int perplexity(const Options& options, const PerplexityOptions& perplexity) {
   };
   const Evaluation e = evaluate(model, model.tokenize(text), o);
   line.reset();
+  if (e.sums.n == 0 && interrupted) throw Interrupted("interrupted before a token was scored");
   if (e.sums.n == 0) throw Failure("no token was scored");
   print_report(e, perplexity.json);
   if (e.complete()) return 0;

@@ -65,7 +65,12 @@ rwkv_api::Model open_model(const Options& options, const char* device) {
     return interrupted == 0;
   };
   o.progress_user = &line;
-  return rwkv_api::Model(path, &o);
+  try {
+    return rwkv_api::Model(path, &o);
+  } catch (const rwkv_api::Error& error) {
+    if (error.status() != RWKV_ERR_STOPPED) throw;
+    throw Interrupted("interrupted while the model was loading");
+  }
 }
 
 rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* default_preset,
