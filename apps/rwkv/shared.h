@@ -25,10 +25,6 @@ bool is_terminal(int fd);
 // Set by Ctrl-C once catch_interrupt() was called; the caller clears it.
 extern volatile int interrupted;
 void catch_interrupt();
-// Ctrl-C came before there was anything to keep or show: main() says why and ends with 130.
-struct Interrupted : Failure {
-  using Failure::Failure;
-};
 
 // A line on stderr that rewrites itself; silent unless stderr is a terminal.
 class ProgressLine {

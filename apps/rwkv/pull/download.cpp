@@ -71,7 +71,7 @@ std::string fault_of(const Request& request, bool token_sent) {
 
 void sleep_until(Clock::time_point when, Http& http) {
   while (Clock::now() < when) {
-    if (stop_asked()) throw Interrupted{};
+    if (stop_asked()) throw stopped();
     http.wait(50);
     struct timespec pause{0, 20'000'000};
     ::nanosleep(&pause, nullptr);
@@ -93,7 +93,7 @@ Probe probe(Http& http, const Wanted& wanted, const DownloadOptions& options, Pa
     while (http.wait(200).empty())
       if (stop_asked()) {
         http.cancel(&request);
-        throw Interrupted{};
+        throw stopped();
       }
     const Head& head = request.head;
     const bool answered = request.outcome == Outcome::kDone || request.outcome == Outcome::kStopped;
@@ -259,7 +259,7 @@ void Ranged::run() {
       take(*piece);
     }
     if (disk_) std::rethrow_exception(disk_);
-    if (stop_asked()) throw Interrupted{};
+    if (stop_asked()) throw stopped();
     save(false);
     progress_.update(part_.ranges().total(), id_.size);
   }
@@ -293,7 +293,7 @@ uint64_t stream(Http& http, const ContentId& id, PartFile& part, const DownloadO
       progress.update(at, id.size);
       if (stop_asked()) {
         http.cancel(&request);
-        throw Interrupted{};
+        throw stopped();
       }
     }
     if (disk) std::rethrow_exception(disk);
@@ -329,6 +329,8 @@ uint64_t fetch(Http& http, const Probe& found, PartFile& part, const DownloadOpt
 
 }  // namespace
 
+Interrupted stopped() { return Interrupted("stopped; what is there stays, and the same command goes on"); }
+
 Downloaded download(Http& http, const Wanted& wanted, const DownloadOptions& options,
                     Progress& progress) {
   Patience patience(options.n_retry, progress);
@@ -358,7 +360,7 @@ Downloaded download(Http& http, const Wanted& wanted, const DownloadOptions& opt
   part.save();
   progress.clear();
   out.sha256 = part.sha256(out.size, stop_asked);
-  if (out.sha256.empty()) throw Interrupted{};
+  if (out.sha256.empty()) throw stopped();
   out.checked = !found.id.sha256.empty();
   if (out.checked && out.sha256 != found.id.sha256) {
     part.discard();

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "failure.h"
 #include "http.h"
 #include "progress.h"
 
@@ -27,7 +28,7 @@ struct Downloaded {
   bool checked = false;  // it was compared with a hash known before
 };
 
-struct Interrupted {};  // thrown after Ctrl-C; the part is saved
+Interrupted stopped();  // what Ctrl-C throws here: the part is kept
 
 // Afterwards target is whole, or an exception says why not and the part waits for another try
 // (after a wrong hash there is no part: its bytes are worth nothing). The caller holds the lock.

@@ -123,7 +123,7 @@ void wait_for(FileLock& lock, const std::string& name) {
     if (!said) std::fprintf(stderr, "%s: another rwkv pulls it; waiting\n", name.c_str());
     struct timespec pause{0, 200'000'000};
     ::nanosleep(&pause, nullptr);
-    if (interrupted) throw Interrupted{};
+    if (interrupted) throw stopped();
   }
 }
 
@@ -231,15 +231,10 @@ std::string only_path(const std::vector<CachedModel>& found, const std::string& 
 int pull(const PullOptions& options) {
   if (options.list) return list_catalogue();
   catch_interrupt();
-  try {
-    const std::string name = !options.hf.empty() ? options.hf : options.name;
-    const Source source = !options.hf.empty() ? source_of_hf_option(name) : parse_source(name);
-    for (const fs::path& path : pull_all(source, options)) std::printf("%s\n", path.c_str());
-    return 0;
-  } catch (const Interrupted&) {
-    std::fprintf(stderr, "\nrwkv: stopped; what is there stays. The same command goes on\n");
-    return 130;
-  }
+  const std::string name = !options.hf.empty() ? options.hf : options.name;
+  const Source source = !options.hf.empty() ? source_of_hf_option(name) : parse_source(name);
+  for (const fs::path& path : pull_all(source, options)) std::printf("%s\n", path.c_str());
+  return 0;
 }
 
 int list_models(bool json) {
@@ -295,11 +290,7 @@ std::string find_model(const Options& options) {
         std::all_of(found.begin(), found.end(), [](const CachedModel& m) { return m.complete; }))
       return found.front().path.string();
     catch_interrupt();
-    try {
-      return pull_all(source, pull_options).front().string();
-    } catch (const Interrupted&) {
-      throw Failure("stopped; what is there stays, and the same command goes on");
-    }
+    return pull_all(source, pull_options).front().string();
   }
   const std::string& text = options.model;
   std::error_code none;

@@ -152,7 +152,7 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
 
 template <class F, bool kWide, size_t N>
 inline void quant_tokens(const LinearArgs& a, size_t row) {
-  constexpr size_t kPanels = N == 1 ? kDecodePanels : kPrefillPanels;
+  constexpr size_t kPanels = N == 1 ? kQuantDecodePanels : kPrefillPanels;
   size_t i = 0;
   for (; i + kPanels <= a.count; i += kPanels) quant_tile<F, kWide, kPanels, N>(a, i, row);
   for (; i < a.count; ++i) quant_tile<F, kWide, 1, N>(a, i, row);
@@ -167,8 +167,11 @@ inline void quant_rows(const LinearArgs& a) {
   for (; row < a.rows; ++row) quant_tokens<F, kWide, 1>(a, row);
 }
 
+// Where activations of both widths are kept alike, the kernel for 16 bits reads those of 8, and has no twin.
+constexpr bool kOneKernel = act_bytes(true) == act_bytes(false);
+
 template <class F>
 inline void linear_quant(const LinearArgs& a) {
-  if (a.wide) quant_rows<F, true>(a);
-  else quant_rows<F, false>(a);
+  if (a.wide || kOneKernel) quant_rows<F, true>(a);
+  else quant_rows<F, kOneKernel>(a);
 }

@@ -191,10 +191,10 @@ inline void dense_rows(const LinearArgs& a) {
 template <class F>
 inline void linear_slice(const LinearArgs& a) {
   if (!a.active) {
-    if (a.wide) return dense_rows<F, true>(a);
-    return dense_rows<F, false>(a);
+    if (a.wide || kOneKernel) return dense_rows<F, true>(a);
+    return dense_rows<F, kOneKernel>(a);
   }
   for (size_t row = 0; row < a.rows; ++row)
-    if (a.wide) sparse_row<F, true>(a, row);
-    else sparse_row<F, false>(a, row);
+    if (a.wide || kOneKernel) sparse_row<F, true>(a, row);
+    else sparse_row<F, kOneKernel>(a, row);
 }

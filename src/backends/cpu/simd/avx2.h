@@ -193,4 +193,5 @@ inline IVec widen(IVec a) {
   return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
 }
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
+constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 4 : 6; }

@@ -113,4 +113,5 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
 }
 constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
 // 2 panels x 8 tokens: 16 integer sums; the float ones spill to L1.
+constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 6 : 8; }

@@ -20,7 +20,9 @@ inline Vec zero() { return set1(0); }
 inline Vec load(const float* p) {
   return each([&](int i) { return vld1q_f32(p + 4 * i); });
 }
+// Loops over the four registers are unrolled by name: at -O2 gcc would keep them, and Vec in memory.
 inline void store(float* p, Vec x) {
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, x.q[i]);
 }
 inline Vec load_n(const float* p, size_t n) {  // n < 16 values, the rest 0
@@ -79,6 +81,7 @@ inline Vec load_f16(const uint16_t* p) {
 }
 // 16 pairs of bf16: the values at even places, the values at odd places.
 inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     const uint32x4_t pairs = vreinterpretq_u32_u16(vld1q_u16(p + 8 * i));
     even.q[i] = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
@@ -127,6 +130,7 @@ inline Vec to_float(IVec a) {
   return each([&](int i) { return vcvtq_f32_s32(a.q[i]); });
 }
 inline void store_i32(int32_t* p, Vec x) {  // rounded
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, vcvtnq_s32_f32(x.q[i]));
 }
 inline Vec load_u8(const uint8_t* p) {
@@ -147,10 +151,12 @@ inline void touch(WVec& a) {
   for (uint8x16_t& q : a.q) __asm__ volatile("" : "+w"(q));
 }
 inline void store_w(uint8_t* p, WVec a) {
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) vst1q_u8(p + 16 * i, a.q[i]);
 }
 // Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
 inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     const uint16x8_t ab_low = vreinterpretq_u16_u8(vzip1q_u8(a.q[i], b.q[i]));
     const uint16x8_t ab_high = vreinterpretq_u16_u8(vzip2q_u8(a.q[i], b.q[i]));
@@ -187,6 +193,7 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   int16_t four[4];
   memcpy(four, act, 8);
   const int16x4_t a = vld1_s16(four);
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(w.q[i])));
     const int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(w.q[i])));
@@ -197,4 +204,6 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   return acc;
 }
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
-constexpr size_t quant_prefill_tokens(bool) { return 4; }
+// Sums and results of two vectors take 16 of the 32 registers; of four, all 32, and half the instructions were spills.
+constexpr size_t kQuantDecodePanels = 2;
+constexpr size_t quant_prefill_tokens(bool) { return 2; }

@@ -204,4 +204,5 @@ template <bool>
   return acc;
 }
 constexpr size_t kLoopVecs = 2;  // accumulators that fit the registers
+constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr size_t quant_prefill_tokens(bool) { return 2; }
