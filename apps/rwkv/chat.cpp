@@ -287,7 +287,7 @@ void ChatCommand::load(const std::string& path) {
 }
 
 void ChatCommand::fork(const std::string& name) {
-  constexpr size_t kMaxName = 64;
+  constexpr size_t kMaxForkName = 64;
   if (name.empty()) {
     bool first = true;
     for (const std::string& branch : conversation_.branches()) {
@@ -296,7 +296,7 @@ void ChatCommand::fork(const std::string& name) {
     }
     return;
   }
-  if (name.size() > kMaxName) throw Failure("/fork NAME: 64 bytes at most");
+  if (name.size() > kMaxForkName) throw Failure("/fork NAME: 64 bytes at most");
   if (name[0] == '-') {
     conversation_.drop_branch(name.substr(1));
     return;

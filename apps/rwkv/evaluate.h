@@ -13,6 +13,8 @@
 
 namespace command {
 
+constexpr size_t kChunk = 512;  // tokens: what --chunks counts without -c
+
 // What is summed over the scored tokens; natural logarithms. Plain data: a resume file holds it as it is.
 struct Sums {
   uint64_t n = 0;            // scored tokens

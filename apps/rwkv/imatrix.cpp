@@ -2,12 +2,11 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "evaluate.h"
 #include "shared.h"
 
 namespace command {
 namespace {
-
-constexpr size_t kChunk = 512;
 
 // Returns the tokens that were read; Ctrl-C stops after a piece.
 size_t feed(const rwkv_api::Model& model, const std::vector<int32_t>& tokens, size_t length) {

@@ -6,19 +6,19 @@
 namespace command {
 namespace {
 
-struct Range {
+struct CodePoints {
   char32_t first, last;
 };
 
 // Marks that join the character before: combining, zero-width, variation selectors, skin tones.
-constexpr Range kZero[] = {
+constexpr CodePoints kZero[] = {
     {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
     {0x06d6, 0x06dc}, {0x0900, 0x0902}, {0x093c, 0x093c}, {0x0941, 0x0948}, {0x094d, 0x094d},
     {0x0e31, 0x0e31}, {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},
     {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064}, {0x20d0, 0x20ff}, {0x3099, 0x309a},
     {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0x1f3fb, 0x1f3ff}, {0xe0100, 0xe01ef}};
 
-constexpr Range kWide[] = {
+constexpr CodePoints kWide[] = {
     {0x1100, 0x115f},   {0x231a, 0x231b},   {0x2329, 0x232a},   {0x23e9, 0x23ec},
     {0x25fd, 0x25fe},   {0x2614, 0x2615},   {0x2648, 0x2653},   {0x26a1, 0x26a1},
     {0x26bd, 0x26be},   {0x2705, 0x2705},   {0x2728, 0x2728},   {0x274c, 0x274c},
@@ -36,9 +36,9 @@ constexpr Range kWide[] = {
     {0x1fa70, 0x1faff}, {0x20000, 0x3fffd}};
 
 template <size_t kCount>
-bool contains(const Range (&ranges)[kCount], char32_t value) {
+bool contains(const CodePoints (&ranges)[kCount], char32_t value) {
   const auto found = std::lower_bound(std::begin(ranges), std::end(ranges), value,
-                                      [](const Range& r, char32_t v) { return r.last < v; });
+                                      [](const CodePoints& r, char32_t v) { return r.last < v; });
   return found != std::end(ranges) && found->first <= value;
 }
 

@@ -2,6 +2,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "shared.h"
 
@@ -23,6 +25,50 @@ std::string long_name(const std::string& argument) {
   return found == kNames.end() ? argument : found->second;
 }
 
+// CLI11 would take a text that begins with a dash for an option: written in one word it does not.
+void join_texts(std::vector<std::string>& arguments, const std::set<std::string>& names) {
+  static const std::set<std::string> kTexts = {"-p", "--prompt", "-r", "--reverse-prompt", "--system-prompt"};
+  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
+    const std::string& text = arguments[i + 1];
+    if (!kTexts.contains(arguments[i]) || text.size() < 2 || text[0] != '-' || names.contains(text)) continue;
+    arguments[i] += (arguments[i][1] == '-' ? "=" : "") + text;
+    arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(i) + 1);
+  }
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j)
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])}));
+  }
+  return row[b.size()];
+}
+
+// CLI11's errors in this program's words. `names`: the options of the subcommand `command`.
+std::string sentence_of(const CLI::ParseError& error, const std::string& command, const std::set<std::string>& names) {
+  std::string what = error.what();
+  const std::string help = " (rwkv " + command + (command.empty() ? "" : " ") + "--help)";
+  if (dynamic_cast<const CLI::ExtrasError*>(&error)) {
+    const size_t colon = what.find(": ");
+    const std::string argument = what.substr(colon + 2, what.find(' ', colon + 2) - colon - 2);
+    if (argument[0] != '-')
+      return "'" + argument + (command.empty() ? "' is no command" : "' is one argument too many") + help;
+    const auto near = std::min_element(names.begin(), names.end(), [&](const auto& a, const auto& b) {
+      return edit_distance(argument, a) < edit_distance(argument, b);
+    });
+    const bool similar = near != names.end() && edit_distance(argument, *near) <= 2 && argument.size() > 3;
+    return "unknown option " + argument + (similar ? ": did you mean " + *near + "?" : "") + help;
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) && what.find("required") != std::string::npos)
+    return what.substr(0, what.find(':')) + " needs a value" + help;
+  if (dynamic_cast<const CLI::ConversionError*>(&error) && what.rfind("Could not convert: ", 0) == 0)
+    return what.substr(19) + ": expected a number" + help;
+  return what + help;
+}
+
 constexpr const char* kModelHelp =
     "model file (GGUF, .pth, safetensors, .bin), Hugging Face folder, or a pulled model's name";
 
@@ -30,7 +76,8 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
-  app->add_option("--cpu", o.isa, "instruction set: scalar, avx2, avx512, neon (also by RWKV_CPU)");
+  app->add_option("--cpu", o.isa, "instruction set: scalar, avx2, avx512, neon (also by RWKV_CPU)")
+      ->transform([](const std::string& name) { return CLI::detail::to_lower(name); });
   app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
       ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
   app->add_flag("--dense", o.dense, "do not leave out the zeros of the feed-forward (same text, slower)");
@@ -91,33 +138,33 @@ void add_generation(CLI::App* app, Options& o) {
 }
 
 void add_sampling(CLI::App* app, Options& o) {
-  const char* group = "Sampling";
+  const char* group = "Sampling (what is not given comes from the preset: --preset help)";
   auto& s = o.sampling;
   app->add_option("--preset", s.preset, "named settings; \"help\" lists them")->group(group);
   app->add_option("-s,--seed", s.seed, "same seed, same text; -1 or none: another text each time")->group(group);
   app->add_option("--temp,--temperature", s.temperature, "0: always the likeliest token")->group(group);
-  app->add_option("--top-k", s.top_k)->group(group);
-  app->add_option("--top-p", s.top_p)->group(group);
-  app->add_option("--min-p", s.min_p)->group(group);
-  app->add_option("--typical", s.typical_p)->group(group);
-  app->add_option("--top-n-sigma", s.top_n_sigma)->group(group);
-  app->add_option("--xtc-probability", s.xtc_probability)->group(group);
-  app->add_option("--xtc-threshold", s.xtc_threshold)->group(group);
-  app->add_option("--mirostat", s.mirostat, "0 or 2")->group(group);
-  app->add_option("--mirostat-ent", s.mirostat_tau)->group(group);
-  app->add_option("--mirostat-lr", s.mirostat_eta)->group(group);
-  app->add_option("--presence-penalty", s.presence_penalty)->group(group);
-  app->add_option("--frequency-penalty", s.frequency_penalty)->group(group);
+  app->add_option("--top-k", s.top_k, "only the K likeliest (0: all)")->group(group);
+  app->add_option("--top-p", s.top_p, "only the likeliest that make up this share (1: all)")->group(group);
+  app->add_option("--min-p", s.min_p, "only those above this share of the likeliest one (0: all)")->group(group);
+  app->add_option("--typical", s.typical_p, "locally typical sampling (1: off)")->group(group);
+  app->add_option("--top-n-sigma", s.top_n_sigma, "only logits within N deviations of the highest (off: -1)")->group(group);
+  app->add_option("--xtc-probability", s.xtc_probability, "how often the likeliest are left out (0: never)")->group(group);
+  app->add_option("--xtc-threshold", s.xtc_threshold, "what counts as likely for that")->group(group);
+  app->add_option("--mirostat", s.mirostat, "0 (off) or 2: hold the surprise at a level")->group(group);
+  app->add_option("--mirostat-ent", s.mirostat_tau, "that level, in bits")->group(group);
+  app->add_option("--mirostat-lr", s.mirostat_eta, "how fast it is followed")->group(group);
+  app->add_option("--presence-penalty", s.presence_penalty, "taken off the logit of a token that came before")->group(group);
+  app->add_option("--frequency-penalty", s.frequency_penalty, "for each time that it came")->group(group);
   app->add_option("--penalty-decay", s.penalty_decay, "per token (RWKV)")->group(group);
   app->add_option("--penalty-mode", s.penalty_mode, "rwkv, ai00, openai or rapid")
       ->check(CLI::IsMember({"rwkv", "ai00", "openai", "rapid"}))->group(group);
-  app->add_option("--repeat-penalty", s.repeat_penalty)->group(group);
-  app->add_option("--repeat-last-n", s.repeat_last_n)->group(group);
-  app->add_option("--dry-multiplier", s.dry_multiplier)->group(group);
-  app->add_option("--dry-base", s.dry_base)->group(group);
-  app->add_option("--dry-allowed-length", s.dry_allowed_length)->group(group);
-  app->add_option("--dry-penalty-last-n", s.dry_penalty_last_n)->group(group);
-  app->add_option("--logit-bias", s.logit_bias, "TOKEN_ID+BIAS")->group(group);
+  app->add_option("--repeat-penalty", s.repeat_penalty, "divides the logits of the last tokens (1: off)")->group(group);
+  app->add_option("--repeat-last-n", s.repeat_last_n, "how many are the last")->group(group);
+  app->add_option("--dry-multiplier", s.dry_multiplier, "against repeated passages (0: off)")->group(group);
+  app->add_option("--dry-base", s.dry_base, "how it grows with their length")->group(group);
+  app->add_option("--dry-allowed-length", s.dry_allowed_length, "tokens that may repeat freely")->group(group);
+  app->add_option("--dry-penalty-last-n", s.dry_penalty_last_n, "how far back it looks")->group(group);
+  app->add_option("--logit-bias", s.logit_bias, "TOKEN_ID+BIAS or TOKEN_ID-BIAS (may be given again)")->group(group);
   app->add_flag("--temp-first", s.temperature_first, "temperature before the filters, as llama.cpp")
       ->group(group);
 }
@@ -137,12 +184,12 @@ void add_chat(CLI::App* app, Options& o) {
 void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_option("-m,--model", b.models, std::string(kModelHelp) + "; repeat it to compare several")
       ->allow_extra_args(false);
-  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none)")
+  app->add_option("-p,--n-prompt", b.n_prompt, "prompt lengths to read (0: none; default 512)")
       ->delimiter(',')->check(CLI::Range(0, 1 << 24));
-  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none)")
+  app->add_option("-n,--n-gen", b.n_gen, "tokens to decode (0: none; default 64)")
       ->delimiter(',')->check(CLI::Range(0, 1 << 24));
-  app->add_option("-b,--batch", b.batches, "sequences decoded at once")->delimiter(',')->check(CLI::Range(1, 1024));
-  app->add_option("-r,--repetitions", b.repetitions)->check(CLI::Range(1, 1000));
+  app->add_option("-b,--batch", b.batches, "sequences decoded at once (default 1)")->delimiter(',')->check(CLI::Range(1, 1024));
+  app->add_option("-r,--repetitions", b.repetitions, "of each test (default 3)")->check(CLI::Range(1, 1000));
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
   app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
   app->add_option("--plot", b.plot, "write an SVG picture of the table to this file");
@@ -258,11 +305,19 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
     std::printf("%s", rwkv_sampler_preset_list());
     return 0;
   }
-  if (o.verbose)
-    rwkv_set_log([](int, const char* sentence, void*) { std::fprintf(stderr, "rwkv: %s\n", sentence); },
-                 nullptr);
-  if (chosen("run")) return o.conversation && !o.no_conversation ? command::chat(o) : command::run(o);
-  if (chosen("chat")) return o.no_conversation ? command::run(o) : command::chat(o);
+  rwkv_set_log(
+      [](int level, const char* sentence, void* verbose) {
+        if (level >= 2 || verbose) std::fprintf(stderr, "rwkv: %s\n", sentence);
+      },
+      o.verbose ? &o : nullptr);
+  if (chosen("run") || chosen("chat")) {
+    if (!o.no_conversation && (chosen("chat") || o.conversation)) return command::chat(o);
+    for (const auto& [name, value] : {std::pair{"--system-prompt", &o.system_prompt},
+                                      {"--chat-template", &o.chat_template}, {"--think", &o.think}})
+      if (!value->empty() && !o.quiet)
+        std::fprintf(stderr, "rwkv: %s is for a chat (rwkv chat, or -cnv) and has no effect here\n", name);
+    return command::run(o);
+  }
   if (chosen("bench")) return command::bench(o, given.bench);
   if (chosen("perplexity")) return command::perplexity(o, given.perplexity);
   if (chosen("quality")) return command::quality(o, given.quality);
@@ -359,13 +414,21 @@ int main(int argc, char** argv) {
   if (!arguments.empty() && arguments[0].rfind("-", 0) == 0 && arguments[0] != "--version" &&
       arguments[0] != "-h" && arguments[0] != "--help")
     arguments.insert(arguments.begin(), "run");
+  const std::string chosen = !arguments.empty() && sub.contains(arguments[0]) ? arguments[0] : "";
+  std::set<std::string> names;
+  if (!chosen.empty())
+    for (const CLI::Option* option : sub.at(chosen)->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.insert("--" + name);
+      for (const std::string& name : option->get_snames()) names.insert("-" + name);
+    }
+  join_texts(arguments, names);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(arguments);
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "rwkv: %s (rwkv --help)\n", error.what());
+    std::fprintf(stderr, "rwkv: %s\n", sentence_of(error, chosen, names).c_str());
     return 1;
   }
   try {

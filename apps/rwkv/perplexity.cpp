@@ -12,8 +12,6 @@
 namespace command {
 namespace {
 
-constexpr size_t kChunk = 512;  // of --chunks without -c
-
 double quantile(const std::vector<float>& sorted, double q) {
   const double at = q * static_cast<double>(sorted.size() - 1);
   const auto low = static_cast<size_t>(at);

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kChunk = 512, kPrefill = 256, kDecode = 32, kZeroTokens = 2048;
+constexpr size_t kPrefill = 256, kDecode = 32, kZeroTokens = 2048;
 
 uint64_t resident_bytes() {
   std::ifstream in("/proc/self/statm");

@@ -24,7 +24,10 @@ extern "C" void on_interrupt(int) {
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
-void catch_interrupt() { std::signal(SIGINT, on_interrupt); }
+void catch_interrupt() {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);  // nothing is lost when a service manager stops it either
+}
 
 void ProgressLine::update(double fraction) {
   if (!is_terminal(STDERR_FILENO)) return;

@@ -22,7 +22,7 @@ class Stopwatch {
 };
 
 bool is_terminal(int fd);
-// Set by Ctrl-C once catch_interrupt() was called; the caller clears it.
+// Set by Ctrl-C or SIGTERM once catch_interrupt() was called; the caller clears it.
 extern volatile int interrupted;
 void catch_interrupt();
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "convert/load.h"
 #include "formats/formats.h"
@@ -77,6 +78,11 @@ std::shared_ptr<LoadedModel> load_model(const std::string& path, const OpenOptio
   loaded->chat_hints = {name ? *name : std::filesystem::path(path).filename().string(),
                         loaded->model.version, chat ? *chat : "", plan.n_vocab};
   loaded->executor = backend->make(*loaded, options);
+  log(LogLevel::kInfo,
+      strf("{}: RWKV {} ({} names), {} layers of {}, vocabulary of {}, tokenizer {}, chat template {}, {}", path,
+           loaded->model.version, loaded->model.weights->scheme, plan.n_layer, plan.n_embd, plan.n_vocab,
+           loaded->tokenizer ? loaded->tokenizer->kind() : loaded->no_tokenizer, choose_template(loaded->chat_hints),
+           loaded->executor ? loaded->executor->device() : "not to be run"));
   return loaded;
 }
 

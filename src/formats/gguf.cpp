@@ -6,20 +6,15 @@
 #include "base/byte_reader.h"
 #include "base/utf8.h"
 #include "formats/formats.h"
+#include "formats/gguf_layout.h"
 
 namespace rwkv {
 namespace {
 
-constexpr size_t kMaxName = 63;           // ggml's own limit is 64 with the terminator
 constexpr size_t kMaxKey = 65535;
 constexpr size_t kMaxString = size_t{1} << 30;
 constexpr size_t kMaxArray = size_t{1} << 24;  // values; the largest there is are vocabularies
-constexpr uint32_t kMaxDims = 4;
-
-enum ValueType : uint32_t {
-  kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64, kValueTypes
-};
-constexpr std::array<size_t, kValueTypes> kValueBytes = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};
+constexpr std::array<size_t, gguf::kValueTypes> kValueBytes = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};
 
 // Names for the refusal of types that exist but are not run here.
 std::string type_name(uint32_t id) {
@@ -35,6 +30,8 @@ std::string type_name(uint32_t id) {
 }
 
 class GgufReader {
+  using enum gguf::ValueType;
+
  public:
   GgufReader(std::string path, std::shared_ptr<MappedFile> map, TensorFile& out)
       : path_(std::move(path)), map_(std::move(map)), bytes_(map_->bytes(), path_), out_(out) {}
@@ -159,11 +156,11 @@ class GgufReader {
 
   Entry tensor_entry() {
     Entry entry;
-    entry.tensor.name = name("a tensor name", kMaxName);
+    entry.tensor.name = name("a tensor name", gguf::kMaxName);
     const auto n_dim = bytes_.number<uint32_t>("the number of dimensions");
-    if (n_dim > kMaxDims)
+    if (n_dim > gguf::kMaxDims)
       throw Error(Code::kFormat, "{}: tensor {}: {} dimensions, expected at most {}", path_,
-                  entry.tensor.name, n_dim, kMaxDims);
+                  entry.tensor.name, n_dim, gguf::kMaxDims);
     size_t count = 1;
     for (uint32_t i = 0; i < n_dim; ++i) {
       const auto size = bytes_.number<uint64_t>("a dimension");

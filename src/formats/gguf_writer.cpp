@@ -7,13 +7,13 @@
 #include "base/atomic_file.h"
 #include "base/byte_writer.h"
 #include "base/error.h"
+#include "formats/gguf_layout.h"
 #include "formats/writers.h"
 
 namespace rwkv {
 namespace {
 
-constexpr size_t kAlignment = 32, kMaxName = 63, kMaxDims = 4, kMaxParts = 99999;
-enum ValueType : uint32_t { kU16 = 2, kU32 = 4, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
+constexpr size_t kAlignment = 32, kMaxParts = 99999;
 
 template <typename T>
 bool fits(int64_t value) {
@@ -21,6 +21,8 @@ bool fits(int64_t value) {
 }
 
 class GgufHeader {
+  using enum gguf::ValueType;
+
  public:
   void string(std::string_view text) {
     out_.number<uint64_t>(text.size());
@@ -117,17 +119,17 @@ ByteWriter header_of(const Metadata& meta, const std::vector<const TensorSpec*>&
   for (const auto& [key, value] : meta)
     if (key != "general.architecture") header.pair(key, value);
   if (part.count > 1) {
-    header.key("split.no", kU16);
+    header.key("split.no", gguf::kU16);
     out.number(static_cast<uint16_t>(part.no));
-    header.key("split.count", kU16);
+    header.key("split.count", gguf::kU16);
     out.number(static_cast<uint16_t>(part.count));
-    header.key("split.tensors.count", kI32);
+    header.key("split.tensors.count", gguf::kI32);
     out.number(static_cast<int32_t>(part.n_tensor_total));
   }
   size_t offset = 0;
   for (const TensorSpec* t : tensors) {
     const int id = info(t->dtype).gguf_id;
-    if (id < 0 || t->name.size() > kMaxName || t->shape.size() > kMaxDims)
+    if (id < 0 || t->name.size() > gguf::kMaxName || t->shape.size() > gguf::kMaxDims)
       throw Error(Code::kUnsupported, "tensor {}: {} {} cannot stand in a GGUF file", t->name,
                   name(t->dtype), to_string(t->shape));
     header.string(t->name);

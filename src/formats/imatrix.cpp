@@ -15,7 +15,7 @@ namespace rwkv {
 namespace {
 
 constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
-constexpr int32_t kMaxName = 4096, kMaxCols = 1 << 24;
+constexpr int32_t kMaxImatrixName = 4096, kMaxCols = 1 << 24;
 
 std::vector<double> floats_of(const Tensor& tensor, const std::string& path) {
   if (tensor.dtype != DType::kF32)
@@ -84,7 +84,7 @@ Imatrix load_dat(const std::string& path, std::span<const std::byte> bytes) {
     return static_cast<size_t>(n);
   };
   const auto text = [&](std::string_view what) {
-    const size_t n = length(what, 1, kMaxName);
+    const size_t n = length(what, 1, kMaxImatrixName);
     std::string value(reader.text(n, what));
     if (!is_valid_utf8(value)) throw Error(Code::kFormat, "{}: byte {}: {} is not UTF-8", path, reader.at(), what);
     return value;
@@ -105,7 +105,7 @@ Imatrix load_dat(const std::string& path, std::span<const std::byte> bytes) {
   }
   if (reader.left() == 0) return out;
   out.n_chunk = static_cast<uint32_t>(length("the number of chunks", 0, INT32_MAX));
-  if (const size_t n = length("a dataset's name", 0, kMaxName); n > 0)
+  if (const size_t n = length("a dataset's name", 0, kMaxImatrixName); n > 0)
     out.datasets.emplace_back(reader.text(n, "a dataset's name"));
   return out;
 }

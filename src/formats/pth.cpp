@@ -26,7 +26,7 @@ using Use = PickleGlobal::Use;
 
 constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxDepth = 16;  // of dicts, lists and tuples around a tensor
-constexpr size_t kMaxName = 1024;
+constexpr size_t kMaxPthName = 1024;
 constexpr size_t kSharedVisits = size_t{1}
                                  << 20;  // values that may be met again through a shared dict
 
@@ -126,7 +126,7 @@ class PthReader {
 
   void scalars(Id root) {
     for_each_pair(root, [&](Id key, Id value) {
-      if (!pickle_.is(key, Kind::kString) || pickle_.text(key).size() > kMaxName) return;
+      if (!pickle_.is(key, Kind::kString) || pickle_.text(key).size() > kMaxPthName) return;
       const std::string name = "pth." + std::string(pickle_.text(key));
       switch (pickle_.kind(value)) {
         case Kind::kBool: out_.meta()[name] = pickle_.integer(value) != 0; break;
@@ -134,7 +134,7 @@ class PthReader {
         case Kind::kFloat: out_.meta()[name] = pickle_.real(value); break;
         // One string may stand under many keys; a copy of each must stay small.
         case Kind::kString:
-          if (pickle_.text(value).size() <= kMaxName)
+          if (pickle_.text(value).size() <= kMaxPthName)
             out_.meta()[name] = std::string(pickle_.text(value));
           break;
         default: break;
@@ -184,7 +184,7 @@ class PthReader {
     const bool inner = kind == Kind::kDict || kind == Kind::kList || kind == Kind::kTuple;
     if (!inner && !is_tensor(value)) return;
     const std::string name = prefix + (key == Pickle::kNil ? std::to_string(index) : key_text(key));
-    if (name.size() > kMaxName) fail("a tensor name of more than {} bytes", kMaxName);
+    if (name.size() > kMaxPthName) fail("a tensor name of more than {} bytes", kMaxPthName);
     if (inner)
       walk(value, name + ".", depth + 1);
     else
@@ -193,7 +193,7 @@ class PthReader {
   std::string key_text(Id key) const {
     if (pickle_.is(key, Kind::kInt)) return std::to_string(pickle_.integer(key));
     if (!pickle_.is(key, Kind::kString)) fail("a dict's key is neither text nor a whole number");
-    return std::string(pickle_.text(key).substr(0, kMaxName + 1));
+    return std::string(pickle_.text(key).substr(0, kMaxPthName + 1));
   }
 
   void add(const std::string& name, Id call) {
@@ -234,7 +234,7 @@ class PthReader {
       fail("tensor {}: {} is not a storage type", name, kGlobals[global].name);
     Storage storage{
         kStorageTypes[global - kFirstStorage], whole(name, "storage count", parts[4]), {}};
-    const std::string key(pickle_.text(parts[2]).substr(0, kMaxName));
+    const std::string key(pickle_.text(parts[2]).substr(0, kMaxPthName));
     const ZipEntry* entry = zip_.find(root_ + "/data/" + key);
     if (!entry) fail("tensor {}: no entry data/{} with its bytes", name, key);
     const size_t width = info(storage.dtype).block_bytes;

@@ -9,18 +9,14 @@
 #include "base/crc32.h"
 #include "base/error.h"
 #include "formats/writers.h"
+#include "formats/zip_layout.h"
 
 namespace rwkv {
 namespace {
 
-constexpr size_t kAlignment = 64;
-constexpr uint32_t kLocalMagic = 0x04034b50, kCentralMagic = 0x02014b50,
-                   kDescriptorMagic = 0x08074b50, kEndMagic = 0x06054b50, kEnd64Magic = 0x06064b50,
-                   kLocatorMagic = 0x07064b50;
-constexpr uint16_t kVersionNeeded = 45, kHasDescriptor = 1 << 3;
-constexpr uint16_t kDate = 0x21;        // 1 January 1980: files of one model are the same bytes
-constexpr uint32_t kIn64 = 0xffffffff;  // "the value stands in the ZIP64 field"
-constexpr uint16_t kZip64Field = 1, kPadField = 0x4246;
+constexpr size_t kEntryAlignment = 64;
+constexpr uint16_t kVersionNeeded = 45, kPadField = 0x4246;
+constexpr uint16_t kDate = 0x21;  // 1 January 1980: files of one model are the same bytes
 
 class ZipWriter {
  public:
@@ -29,13 +25,13 @@ class ZipWriter {
   // `fill` writes all `size` bytes.
   void add(const std::string& name, size_t size, const std::function<void(const ByteSink&)>& fill) {
     Entry entry{name, size, at_, 0};
-    const bool large = size >= kIn64;
+    const bool large = size >= kZipIn64;
     ByteWriter head;
-    head.number(kLocalMagic);
+    head.number(kZipLocalMagic);
     common(head);
     head.number<uint32_t>(0);  // checksum and sizes: in the descriptor
-    head.number<uint32_t>(large ? kIn64 : 0);
-    head.number<uint32_t>(large ? kIn64 : 0);
+    head.number<uint32_t>(large ? kZipIn64 : 0);
+    head.number<uint32_t>(large ? kZipIn64 : 0);
     head.number(static_cast<uint16_t>(name.size()));
     ByteWriter extra;
     if (large) {  // announces that the descriptor's sizes have eight bytes
@@ -45,7 +41,7 @@ class ZipWriter {
       extra.number<uint64_t>(0);
     }
     const size_t start = at_ + head.size() + 2 + name.size() + extra.size() + 4;
-    const size_t pad = (kAlignment - start % kAlignment) % kAlignment;
+    const size_t pad = (kEntryAlignment - start % kEntryAlignment) % kEntryAlignment;
     extra.number(kPadField);
     extra.number(static_cast<uint16_t>(pad));
     extra.text(std::string(pad, 'Z'));
@@ -61,7 +57,7 @@ class ZipWriter {
     });
     entry.crc = crc.value();
     ByteWriter tail;
-    tail.number(kDescriptorMagic);
+    tail.number(kZipDescriptorMagic);
     tail.number(entry.crc);
     for (int i = 0; i < 2; ++i)
       if (large)
@@ -77,9 +73,9 @@ class ZipWriter {
     for (const Entry& entry : entries_) write(central(entry).bytes());
     const size_t end = at_;
     ByteWriter out;
-    const bool large = begin >= kIn64 || end - begin >= kIn64 || entries_.size() >= 0xffff;
+    const bool large = begin >= kZipIn64 || end - begin >= kZipIn64 || entries_.size() >= 0xffff;
     if (large) {
-      out.number(kEnd64Magic);
+      out.number(kZipEnd64Magic);
       out.number<uint64_t>(44);
       out.number(kVersionNeeded);
       out.number(kVersionNeeded);
@@ -89,18 +85,18 @@ class ZipWriter {
       out.number<uint64_t>(entries_.size());
       out.number<uint64_t>(end - begin);
       out.number<uint64_t>(begin);
-      out.number(kLocatorMagic);
+      out.number(kZipLocatorMagic);
       out.number<uint32_t>(0);
       out.number<uint64_t>(end);
       out.number<uint32_t>(1);
     }
     const auto count = static_cast<uint16_t>(large ? 0xffff : entries_.size());
-    out.number(kEndMagic);
+    out.number(kZipEndMagic);
     out.number<uint32_t>(0);
     out.number(count);
     out.number(count);
-    out.number(large ? kIn64 : static_cast<uint32_t>(end - begin));
-    out.number(large ? kIn64 : static_cast<uint32_t>(begin));
+    out.number(large ? kZipIn64 : static_cast<uint32_t>(end - begin));
+    out.number(large ? kZipIn64 : static_cast<uint32_t>(begin));
     out.number<uint16_t>(0);
     write(out.bytes());
   }
@@ -114,7 +110,7 @@ class ZipWriter {
 
   static void common(ByteWriter& out) {
     out.number(kVersionNeeded);
-    out.number(kHasDescriptor);
+    out.number(kZipHasDescriptor);
     out.number<uint16_t>(0);  // stored
     out.number<uint16_t>(0);  // midnight
     out.number(kDate);
@@ -123,11 +119,11 @@ class ZipWriter {
   static ByteWriter central(const Entry& entry) {
     ByteWriter out, extra;
     for (const size_t value : {entry.size, entry.size, entry.offset})
-      if (value >= kIn64) extra.number<uint64_t>(value);
+      if (value >= kZipIn64) extra.number<uint64_t>(value);
     const auto narrow = [](size_t value) {
-      return value >= kIn64 ? kIn64 : static_cast<uint32_t>(value);
+      return value >= kZipIn64 ? kZipIn64 : static_cast<uint32_t>(value);
     };
-    out.number(kCentralMagic);
+    out.number(kZipCentralMagic);
     out.number(kVersionNeeded);
     common(out);
     out.number(entry.crc);

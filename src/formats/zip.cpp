@@ -10,18 +10,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "formats/zip_layout.h"
 
 namespace rwkv {
 namespace {
 
-constexpr uint32_t kLocalMagic = 0x04034b50, kCentralMagic = 0x02014b50,
-                   kDescriptorMagic = 0x08074b50;
-constexpr uint32_t kEndMagic = 0x06054b50, kEnd64Magic = 0x06064b50, kLocatorMagic = 0x07064b50;
 constexpr size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kEnd64Bytes = 56;
 constexpr size_t kLocatorBytes = 20, kMaxComment = 65535;
-constexpr uint32_t kIn64 = 0xffffffff;  // "the value stands in the ZIP64 field"
-constexpr uint16_t kIn64Short = 0xffff, kZip64Field = 1;
-constexpr uint16_t kEncrypted = 1 << 0, kHasDescriptor = 1 << 3, kStrongEncryption = 1 << 6;
 
 }  // namespace
 
@@ -74,7 +69,7 @@ class ZipParser {
   // The end record must be the file's last 22 bytes. PyTorch writes no comment, and a comment is
   // where a second end record could hide.
   void find_end() {
-    if (file_.size() < kEndBytes || !has_magic(file_.size() - kEndBytes, kEndMagic))
+    if (file_.size() < kEndBytes || !has_magic(file_.size() - kEndBytes, kZipEndMagic))
       fail("expected the end record in the last {} bytes (a cut file, or a comment after it)",
            kEndBytes);
     const size_t end = file_.size() - kEndBytes;
@@ -82,7 +77,7 @@ class ZipParser {
       fail("the end record announces a comment, found the file's end");
     const size_t first = end > kMaxComment ? end - kMaxComment : 0;
     for (size_t at = end; at-- > first;)
-      if (static_cast<char>(file_[at]) == 'P' && has_magic(at, kEndMagic) &&
+      if (static_cast<char>(file_[at]) == 'P' && has_magic(at, kZipEndMagic) &&
           number<uint16_t>(at + 20) == file_.size() - at - kEndBytes)
         fail("two end records (bytes {} and {})", at, end);
 
@@ -92,9 +87,9 @@ class ZipParser {
       throw Error(Code::kUnsupported, "{}: zip: an archive in parts, expected one file", source_);
     n_entry_ = n_all, directory_bytes_ = bytes, directory_ = offset;
     directory_end_ = end;
-    if (end >= kLocatorBytes && has_magic(end - kLocatorBytes, kLocatorMagic))
+    if (end >= kLocatorBytes && has_magic(end - kLocatorBytes, kZipLocatorMagic))
       find_end64(end - kLocatorBytes, n_all, bytes, offset);
-    else if (n_all == kIn64Short || bytes == kIn64 || offset == kIn64)
+    else if (n_all == kZipIn64Short || bytes == kZipIn64 || offset == kZipIn64)
       fail("the end record points to a ZIP64 record, found none");
     if (directory_ > directory_end_ || directory_bytes_ != directory_end_ - directory_)
       fail(
@@ -107,7 +102,7 @@ class ZipParser {
 
   void find_end64(size_t locator, uint16_t n_entry, uint32_t bytes, uint32_t offset) {
     const auto end64 = number<uint64_t>(locator + 8);
-    if (end64 > locator || locator - end64 != kEnd64Bytes || !has_magic(end64, kEnd64Magic) ||
+    if (end64 > locator || locator - end64 != kEnd64Bytes || !has_magic(end64, kZipEnd64Magic) ||
         number<uint64_t>(end64 + 4) != kEnd64Bytes - 12)
       fail("expected the ZIP64 end record of {} bytes before its locator at byte {}", kEnd64Bytes,
            locator);
@@ -120,15 +115,15 @@ class ZipParser {
         n_here != n_entry_ || number<uint32_t>(end64 + 16) != 0 ||
         number<uint32_t>(end64 + 20) != 0)
       throw Error(Code::kUnsupported, "{}: zip: an archive in parts, expected one file", source_);
-    if ((n_entry != kIn64Short && n_entry != n_entry_) ||
-        (bytes != kIn64 && bytes != directory_bytes_) || (offset != kIn64 && offset != directory_))
+    if ((n_entry != kZipIn64Short && n_entry != n_entry_) ||
+        (bytes != kZipIn64 && bytes != directory_bytes_) || (offset != kZipIn64 && offset != directory_))
       fail("the end record and the ZIP64 end record disagree");
   }
 
   void read_directory() {
     size_t at = directory_;
     for (uint64_t i = 0; i < n_entry_; ++i) {
-      if (directory_end_ - at < kCentralBytes || !has_magic(at, kCentralMagic))
+      if (directory_end_ - at < kCentralBytes || !has_magic(at, kZipCentralMagic))
         fail("byte {}: expected entry {} of {} in the directory", at, i + 1, n_entry_);
       const size_t n_name = number<uint16_t>(at + 28), n_extra = number<uint16_t>(at + 30);
       const size_t n_all = kCentralBytes + n_name + n_extra + number<uint16_t>(at + 32);
@@ -146,7 +141,7 @@ class ZipParser {
     check_name(entry.name);
     entry.flags = number<uint16_t>(at + 8);
     const auto method = number<uint16_t>(at + 10);
-    if (entry.flags & (kEncrypted | kStrongEncryption))
+    if (entry.flags & (kZipEncrypted | kZipStrongEncryption))
       throw Error(Code::kUnsupported, "{}: zip: entry {} is encrypted", source_, shown(entry.name));
     if (method != 0)
       throw Error(
@@ -194,7 +189,7 @@ class ZipParser {
         found = true;
         size_t value = at + 4;
         for (uint64_t* wide : {&entry.size, &entry.packed, &entry.offset}) {
-          if (*wide != kIn64) continue;
+          if (*wide != kZipIn64) continue;
           if (at + 4 + size - value < 8)
             fail("entry {}: its ZIP64 field is too short", shown(entry.name));
           *wide = number<uint64_t>(value);
@@ -203,13 +198,13 @@ class ZipParser {
       }
       at += 4 + size;
     }
-    if (!found && (entry.size == kIn64 || entry.packed == kIn64 || entry.offset == kIn64))
+    if (!found && (entry.size == kZipIn64 || entry.packed == kZipIn64 || entry.offset == kZipIn64))
       fail("entry {}: its size or place is in a ZIP64 field, found none", shown(entry.name));
   }
 
   void add(const Central& entry) {
     const uint64_t at = entry.offset;
-    if (at > directory_ || directory_ - at < kLocalBytes || !has_magic(at, kLocalMagic))
+    if (at > directory_ || directory_ - at < kLocalBytes || !has_magic(at, kZipLocalMagic))
       fail("entry {}: expected its local header at byte {}", shown(entry.name), at);
     const size_t n_name = number<uint16_t>(at + 26), n_extra = number<uint16_t>(at + 28);
     if (kLocalBytes + n_name + n_extra > directory_ - at)
@@ -223,7 +218,7 @@ class ZipParser {
            entry.size, begin, directory_);
     uint64_t end = begin + entry.size;
     check_local_sizes(entry, at, n_name, n_extra);
-    if (entry.flags & kHasDescriptor) end += descriptor_bytes(entry, end);
+    if (entry.flags & kZipHasDescriptor) end += descriptor_bytes(entry, end);
     ranges_.push_back({at, end, out_.entries_.size()});
     if (!out_.index_.emplace(entry.name, out_.entries_.size()).second)
       fail("entry {} stands in the directory twice", shown(entry.name));
@@ -237,7 +232,7 @@ class ZipParser {
     local.offset = 0;
     const auto crc = number<uint32_t>(at + 14);
     // With a descriptor behind the content, the header may leave all three open.
-    if ((entry.flags & kHasDescriptor) && crc == 0 && (local.size == 0 || local.size == kIn64) &&
+    if ((entry.flags & kZipHasDescriptor) && crc == 0 && (local.size == 0 || local.size == kZipIn64) &&
         local.packed == local.size)
       return;
     widen(local, at + kLocalBytes + n_name, n_extra);
@@ -251,7 +246,7 @@ class ZipParser {
     const uint64_t left = directory_ - at;
     for (const bool magic : {true, false}) {
       const size_t head = magic ? 8 : 4;
-      if (magic && (left < 4 || !has_magic(at, kDescriptorMagic))) continue;
+      if (magic && (left < 4 || !has_magic(at, kZipDescriptorMagic))) continue;
       if (left < head + 8 || number<uint32_t>(at + head - 4) != entry.crc) continue;
       if (left >= head + 16 && number<uint64_t>(at + head) == entry.packed &&
           number<uint64_t>(at + head + 8) == entry.size)

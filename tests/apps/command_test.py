@@ -102,6 +102,23 @@ class Command(unittest.TestCase):
         self.fails("logits", "-m", MODEL, "--tokens", "1,999", "-o", "-", about="999")
         self.fails("logits", "-m", MODEL, "--tokens", "1", "-o", "/no/such/folder/out", about="/no/such")
 
+    def test_slips_of_the_hand_are_named(self) -> None:
+        self.fails("run", "-m", MODEL, "--tmp", "1", about="unknown option --tmp: did you mean --temp?")
+        self.fails("run", "-m", MODEL, "-p", about="--prompt needs a value")
+        self.fails("run", "-m", MODEL, "--temp", "hot", about="hot: expected a number")
+        self.fails("rum", about="'rum' is no command")
+
+    def test_a_prompt_may_begin_with_a_dash(self) -> None:
+        run = rwkv("run", "-m", MODEL, "-n", "0", "-p", "-5 degrees", "-r", "--")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(b"prefill 10 tokens", run.stderr)  # this model's tokens are bytes
+
+    def test_what_a_completion_does_not_read_is_said(self) -> None:
+        run = rwkv("run", "-m", MODEL, "-n", "1", "-p", "x", "--think", "fast")
+        self.assertEqual(run.returncode, 0)
+        self.assertIn(b"--think is for a chat", run.stderr)
+        self.assertIn(b"RWKV v7", rwkv("run", "-m", MODEL, "-n", "1", "-p", "x", "-v").stderr)
+
     def test_an_old_model_runs_from_every_format(self) -> None:
         for name in ("v4.bin", "v4.pth", "v5.1.safetensors", "v6-old.gguf"):
             run = rwkv("run", "-m", str(DATA / name), "-p", "A", "-n", "4", "-s", "1")

@@ -18,8 +18,6 @@ constexpr size_t kHeadRows = 16;     // rows of logits at once: V floats each
 constexpr size_t kRowsAPiece = 4;    // rows that one thread takes at once in ops that work row by row
 constexpr size_t kManyRows = 8;      // from here on such ops are worth a stage of their own
 
-inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
-
 class CpuExecutor final : public Executor, private ThreadPool::Walk {
  public:
   CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& options);

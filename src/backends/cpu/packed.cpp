@@ -6,11 +6,6 @@
 #include "base/cpu.h"
 
 namespace rwkv::cpu {
-namespace {
-
-size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
-
-}  // namespace
 
 PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena)
     : matrix_(matrix),

@@ -10,6 +10,8 @@
 
 namespace rwkv::cpu {
 
+inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
 enum class PackOrder : uint8_t {
   kPanels,  // of 16 outputs, one after another
   kByUnit,  // slices of 128 outputs, for inputs that are mostly zeros (kernels/linear_slices.inl.h)

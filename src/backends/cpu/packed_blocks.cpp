@@ -16,7 +16,6 @@ constexpr uint32_t bytes4(uint32_t byte) { return byte * 0x01010101u; }
 
 // The dword of output `lane` in the vector at `v`.
 void put(Byte* v, size_t lane, uint32_t four) noexcept { std::memcpy(v + 4 * lane, &four, 4); }
-void put_half(Byte* row, size_t lane, const Byte* half) noexcept { std::memcpy(row + 2 * lane, half, 2); }
 
 // f(lane, block) for the rows that are there; the rest of the unit stays zero.
 template <typename F>
@@ -162,7 +161,7 @@ constexpr BlockPacker as_int8(DType dtype) {
   return {dtype, Pack::kInt8, kValues, kValues / 32 * kInt8Bytes, false, pack_int8<kUnpack, kValues>};
 }
 
-constexpr BlockPacker kPackers[] = {
+constexpr BlockPacker kBlockPackers[] = {
     {DType::kQ4_0, Pack::kQ4_0, 32, 288, false, pack_nibbles<2, false>},
     {DType::kQ4_1, Pack::kQ4_1, 32, 320, false, pack_nibbles<4, false>},
     {DType::kQ5_0, Pack::kQ5_0, 32, 352, true, pack_nibbles<2, true>},
@@ -193,7 +192,7 @@ constexpr BlockPacker kPackers[] = {
 }  // namespace
 
 const BlockPacker* find_packer(DType dtype) noexcept {
-  for (const BlockPacker& packer : kPackers)
+  for (const BlockPacker& packer : kBlockPackers)
     if (packer.dtype == dtype) return &packer;
   return nullptr;
 }

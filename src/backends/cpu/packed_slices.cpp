@@ -1,7 +1,6 @@
 #include "backends/cpu/packed_slices.h"
 
-#include <cstring>
-
+#include "backends/cpu/packed_blocks.h"
 #include "tensor/blocks/blocks.h"
 
 namespace rwkv::cpu {
@@ -14,9 +13,7 @@ constexpr size_t kNibbleRow = kSliceOutputs / 2;
 // Where output o (< 64) lies in 64 bytes of a row.
 size_t place(size_t o) noexcept { return o % 16 / 4 * 16 + o / 16 * 4 + o % 4; }
 
-void put_half(Byte* halves, size_t o, const Byte* half) noexcept { std::memcpy(halves + 2 * o, half, 2); }
-
-void pack_q8_0(const Byte* in, size_t o, Byte* out) noexcept {
+void slice_q8_0(const Byte* in, size_t o, Byte* out) noexcept {
   put_half(out, o, in);
   Byte* at = out + 2 * kSliceOutputs + o / 64 * 64 + place(o % 64);
   for (size_t k = 0; k < 32; ++k) at[kSliceOutputs * k] = in[2 + k] ^ Byte{0x80};
@@ -29,24 +26,24 @@ void put_nibbles(const Byte* in, unsigned shift, size_t o, Byte* rows) noexcept 
 }
 // kHalves before the nibbles: the scale, or scale and minimum.
 template <size_t kHalves>
-void pack_q4(const Byte* in, size_t o, Byte* out) noexcept {
+void slice_q4(const Byte* in, size_t o, Byte* out) noexcept {
   for (size_t i = 0; i < kHalves; ++i) put_half(out + 2 * kSliceOutputs * i, o, in + 2 * i);
   Byte* rows = out + 2 * kSliceOutputs * kHalves;
   put_nibbles(in + 2 * kHalves, 0, o, rows);
   put_nibbles(in + 2 * kHalves, 4, o, rows + 16 * kNibbleRow);
 }
 
-constexpr SlicePacker kPackers[] = {
-    {DType::kQ8_0, Pack::kQ8_0, 34 * kSliceOutputs, pack_q8_0},
-    {DType::kQ4_0, Pack::kQ4_0, 18 * kSliceOutputs, pack_q4<1>},
-    {DType::kQ4_1, Pack::kQ4_1, 20 * kSliceOutputs, pack_q4<2>},
-    {DType::kIQ4_NL, Pack::kIQ4_NL, 18 * kSliceOutputs, pack_q4<1>},
+constexpr SlicePacker kSlicePackers[] = {
+    {DType::kQ8_0, Pack::kQ8_0, 34 * kSliceOutputs, slice_q8_0},
+    {DType::kQ4_0, Pack::kQ4_0, 18 * kSliceOutputs, slice_q4<1>},
+    {DType::kQ4_1, Pack::kQ4_1, 20 * kSliceOutputs, slice_q4<2>},
+    {DType::kIQ4_NL, Pack::kIQ4_NL, 18 * kSliceOutputs, slice_q4<1>},
 };
 
 }  // namespace
 
 const SlicePacker* find_slice_packer(DType dtype) noexcept {
-  for (const SlicePacker& packer : kPackers)
+  for (const SlicePacker& packer : kSlicePackers)
     if (packer.dtype == dtype) return &packer;
   return nullptr;
 }
