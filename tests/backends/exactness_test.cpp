@@ -159,36 +159,35 @@ TEST_P(Exactness, survives_snapshot_and_restore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(versions, Exactness, testing::ValuesIn(std::vector<std::string>(std::begin(kVersions), std::end(kVersions))),
-                         [](const auto& p) {
-  std::string name = p.param;
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-});
+                         [](const auto& p) { return name_of_test(p.param); });
 
-TEST(exactness, holds_for_every_block_type) {
-  for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,
-                           DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL,
-                           DType::kIQ4_XS, DType::kIQ1_S, DType::kIQ1_M, DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S,
-                           DType::kIQ3_XXS, DType::kIQ3_S, DType::kTQ1_0, DType::kTQ2_0, DType::kQ1_0, DType::kQ2_0,
-                           DType::kMXFP4, DType::kNVFP4}) {
-    RandomModel spec;
-    spec.n_embd = 256;
-    spec.n_ffn = 512;
-    spec.head_size = 64;
-    spec.type = type;
-    const Model model = make_model(spec);
-    const auto tokens = random_tokens(20, spec.n_vocab, 3);
-    const Result want = feed(*make_cpu(model, 1), tokens, {1});
-    expect_same(feed(*make_cpu(model, 3), tokens, {7}), want, std::string(name(type)));
-    for (const cpu::KernelTable* table : cpu::compiled_tables())
-      if (cpu::can_run(*table))
-        expect_same(feed(*make_cpu(model, 2, table->name), tokens, {20}), want,
-                    std::string(name(type)) + " on " + table->name);
-    const Result right = feed(*make_reference_executor(model.plan), tokens, {20});
-    // Activations are rounded to 8 bits (Q8_0: 16): some percent of logits of size 1 at most.
-    EXPECT_LE(max_abs_diff(want.logits, right.logits), type == DType::kQ8_0 ? 1e-3 : 0.3) << name(type);
-  }
+class BlockExactness : public testing::TestWithParam<DType> {};
+
+TEST_P(BlockExactness, holds_for_chunks_threads_and_instruction_sets) {
+  RandomModel spec;
+  spec.n_embd = 256;
+  spec.n_ffn = 512;
+  spec.head_size = 64;
+  spec.type = GetParam();
+  const Model model = make_model(spec);
+  const auto tokens = random_tokens(20, spec.n_vocab, 3);
+  const Result want = feed(*make_cpu(model, 1), tokens, {1});
+  expect_same(feed(*make_cpu(model, 3), tokens, {7}), want, "3 threads, pieces of 7");
+  for (const cpu::KernelTable* table : cpu::compiled_tables())
+    if (cpu::can_run(*table))
+      expect_same(feed(*make_cpu(model, 2, table->name), tokens, {20}), want, table->name);
+  const Result right = feed(*make_reference_executor(model.plan), tokens, {20});
+  // Activations are rounded to 8 bits (Q8_0: 16): some percent of logits of size 1 at most.
+  EXPECT_LE(max_abs_diff(want.logits, right.logits), spec.type == DType::kQ8_0 ? 1e-3 : 0.3);
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    types, BlockExactness,
+    testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,
+                    DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kIQ1_S,
+                    DType::kIQ1_M, DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S, DType::kIQ3_XXS, DType::kIQ3_S,
+                    DType::kTQ1_0, DType::kTQ2_0, DType::kQ1_0, DType::kQ2_0, DType::kMXFP4, DType::kNVFP4),
+    [](const auto& p) { return std::string(name(p.param)); });
 
 }  // namespace
 }  // namespace rwkv::test

@@ -79,26 +79,29 @@ constexpr TypeCase kTypes[] = {{"F32", 1e-6},   {"F16", 2e-3},   {"BF16", 1.5e-2
                                {"Q4_0", 0.6},   {"IQ4_NL", 0.6}, {"IQ4_XS", 0.6},  {"Q3_K_L", 0.8},
                                {"Q3_K_M", 0.9}, {"Q3_K_S", 1.0}, {"Q2_K", 1.5}};
 
-TEST_F(Quantize, every_type_on_every_version_runs) {
-  for (const char* version : {"v4", "v5.0", "v5.1", "v5.2", "v6", "v7", "v7a"}) {
-    RandomModel spec;
-    spec.version = version;
-    spec.n_embd = 256;
-    spec.n_ffn = 512;
-    spec.head_size = 64;
-    spec.rank = 32;
-    const std::string file = save(spec);
-    const auto want = logits_of(file);
-    for (const TypeCase& c : kTypes) {
-      SCOPED_TRACE(std::string(version) + " " + c.type);
-      const auto report = quantize(file, "q.gguf", c.type);
-      EXPECT_LE(relative_rms(logits_of(at("q.gguf")), want), c.limit);
-      if (std::string(c.type) != "F32") {  // where layer 0's v pair is added
-        EXPECT_LT(report.bytes_out, report.bytes_in);
-      }
+class EveryType : public Quantize, public testing::WithParamInterface<std::string> {};
+
+TEST_P(EveryType, runs) {
+  RandomModel spec;
+  spec.version = GetParam();
+  spec.n_embd = 256;
+  spec.n_ffn = 512;
+  spec.head_size = 64;
+  spec.rank = 32;
+  const std::string file = save(spec);
+  const auto want = logits_of(file);
+  for (const TypeCase& c : kTypes) {
+    SCOPED_TRACE(c.type);
+    const auto report = quantize(file, "q.gguf", c.type);
+    EXPECT_LE(relative_rms(logits_of(at("q.gguf")), want), c.limit);
+    if (std::string(c.type) != "F32") {  // where layer 0's v pair is added
+      EXPECT_LT(report.bytes_out, report.bytes_in);
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Quantize, EveryType, testing::Values("v4", "v5.0", "v5.1", "v5.2", "v6", "v7", "v7a"),
+                         [](const auto& p) { return name_of_test(p.param); });
 
 TEST_F(Quantize, vectors_stay_f32_low_rank_has_8_bits_and_the_head_at_least_6) {
   RandomModel spec;

@@ -164,11 +164,7 @@ TEST_P(Speculation, changes_no_bit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(versions, Speculation, testing::Values("v4", "v5.2", "v6", "v7", "v7a", "rwkv6qwen2"),
-                         [](const auto& p) {
-                           std::string name = p.param;
-                           std::replace(name.begin(), name.end(), '.', '_');
-                           return name;
-                         });
+                         [](const auto& p) { return name_of_test(p.param); });
 
 TEST(lookup, guesses_what_followed_the_longest_repetition) {
   Lookup lookup;

@@ -2,6 +2,7 @@
 // canonical ones), so that tests need no files.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <string>
@@ -22,6 +23,11 @@ struct RandomModel {
 std::shared_ptr<TensorFile> make_file(const RandomModel& spec);
 inline Model make_model(const RandomModel& spec, const ModelOptions& options = {}) {
   return build_model(make_file(spec), options);
+}
+// "v5.1" as googletest wants it in a test's name: "v5_1".
+inline std::string name_of_test(std::string version) {
+  std::replace(version.begin(), version.end(), '.', '_');
+  return version;
 }
 inline const char* const kVersions[] = {"v4",  "v5.0", "v5.1",       "v5.2",  "v6",
                                         "v7", "v7a",  "rwkv6qwen2", "arwkv7"};
