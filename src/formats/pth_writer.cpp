@@ -73,7 +73,7 @@ class ZipWriter {
     for (const Entry& entry : entries_) write(central(entry).bytes());
     const size_t end = at_;
     ByteWriter out;
-    const bool large = begin >= kZipIn64 || end - begin >= kZipIn64 || entries_.size() >= 0xffff;
+    const bool large = begin >= kZipIn64 || end - begin >= kZipIn64 || entries_.size() >= kZipIn64Short;
     if (large) {
       out.number(kZipEnd64Magic);
       out.number<uint64_t>(44);
@@ -90,7 +90,7 @@ class ZipWriter {
       out.number<uint64_t>(end);
       out.number<uint32_t>(1);
     }
-    const auto count = static_cast<uint16_t>(large ? 0xffff : entries_.size());
+    const auto count = static_cast<uint16_t>(large ? kZipIn64Short : entries_.size());
     out.number(kZipEndMagic);
     out.number<uint32_t>(0);
     out.number(count);

@@ -5,6 +5,7 @@ usage: command_test.py RWKV_COMMAND TEST_DATA_FOLDER
 """
 import pathlib
 import struct
+import signal
 import subprocess
 import sys
 import tempfile
@@ -101,6 +102,22 @@ class Command(unittest.TestCase):
         self.fails("logits", "-m", MODEL, "--tokens", "1,x", "-o", "-", about="1,x")
         self.fails("logits", "-m", MODEL, "--tokens", "1,999", "-o", "-", about="999")
         self.fails("logits", "-m", MODEL, "--tokens", "1", "-o", "/no/such/folder/out", about="/no/such")
+
+    def test_instruction_sets_in_any_case(self) -> None:
+        self.assertEqual(rwkv("run", "-m", MODEL, "--cpu", "Scalar", "-p", "x", "-n", "1").returncode, 0)
+
+    def test_a_signal_that_ends_the_run_keeps_the_state(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            state = self.path / "state"
+            run = subprocess.Popen([COMMAND, "run", "-m", MODEL, "-p", "x", "-n", "-1", "--ignore-eos", "--state-out", state],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self.assertTrue(run.stdout.read(1))  # it generates
+            run.send_signal(number)
+            run.stdout.read()
+            self.assertEqual(run.wait(60), 130)
+            self.assertTrue(state.exists())
+            state.unlink()
+            run.stdout.close()
 
     def test_slips_of_the_hand_are_named(self) -> None:
         self.fails("run", "-m", MODEL, "--tmp", "1", about="unknown option --tmp: did you mean --temp?")

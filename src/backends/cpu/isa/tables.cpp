@@ -1,5 +1,7 @@
 #include "backends/cpu/isa/tables.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <string>
 
@@ -35,7 +37,11 @@ const KernelTable& choose_table(std::string_view name) {
   std::string names;
   for (const KernelTable* table : compiled_tables()) {
     if (!can_run(*table)) continue;
-    if (name.empty() || name == table->name) return *table;
+    // "AVX2" too: it is how most people write it, on the command line and in RWKV_CPU.
+    if (name.empty() || std::ranges::equal(name, std::string_view(table->name), [](unsigned char a, unsigned char b) {
+          return std::tolower(a) == b;
+        }))
+      return *table;
     names += (names.empty() ? "" : ", ") + std::string(table->name);
   }
   throw Error(Code::kArgument, "instruction set \"{}\" (RWKV_CPU): expected one of {}", name, names);
