@@ -8,6 +8,7 @@
 #include "rwkv.hpp"
 #include "support/golden.h"
 
+namespace api_test {
 namespace {
 
 using rwkv::test::data;
@@ -120,3 +121,4 @@ TEST(api, describes_the_model_as_json) {
 }
 
 }  // namespace
+}  // namespace api_test

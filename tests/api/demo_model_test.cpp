@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+namespace demo_model_test {
 namespace {
 
 const char* const kPath = RWKV_TEST_DATA_DIR "/../../data/demo/librwkv-demo.q8_0.gguf";
@@ -61,3 +62,4 @@ TEST(demo_model, gives_the_same_bits_whether_zeros_are_left_out_or_read) {
 }
 
 }  // namespace
+}  // namespace demo_model_test

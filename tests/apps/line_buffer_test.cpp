@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-namespace command {
+namespace command::line_buffer_test {
 namespace {
 
 using Action = void (*)(LineBuffer&);
@@ -141,4 +141,4 @@ TEST(CodePoint, RejectsWhatIsNotUtf8) {
 }
 
 }  // namespace
-}  // namespace command
+}  // namespace command::line_buffer_test

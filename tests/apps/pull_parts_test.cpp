@@ -15,7 +15,7 @@
 #include "../../apps/rwkv/pull/source.h"
 #include "failure.h"
 
-namespace command {
+namespace command::pull_parts_test {
 namespace {
 
 std::string sha256_of(std::string_view text) {
@@ -228,4 +228,4 @@ TEST(SizeText, Rounds) {
 }
 
 }  // namespace
-}  // namespace command
+}  // namespace command::pull_parts_test

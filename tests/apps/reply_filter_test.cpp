@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace command {
+namespace command::reply_filter_test {
 namespace {
 
 struct Shown {
@@ -58,4 +58,4 @@ TEST(ReplyFilter, TemplateThatClosesTheThought) {
 }
 
 }  // namespace
-}  // namespace command
+}  // namespace command::reply_filter_test

@@ -9,7 +9,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::exactness_test {
 namespace {
 
 struct Result {
@@ -190,4 +190,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& p) { return std::string(name(p.param)); });
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::exactness_test

@@ -8,7 +8,7 @@
 #include "models/names/names.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::input_sums_test {
 namespace {
 
 const double kEps = static_cast<double>(1e-5f);  // the models' own, an f32
@@ -123,4 +123,4 @@ TEST(gguf_name, is_what_the_file_calls_the_tensor) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::input_sums_test

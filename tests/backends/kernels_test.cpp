@@ -13,7 +13,7 @@
 #include "support/golden.h"
 #include "support/run_linear.h"
 
-namespace rwkv::test {
+namespace rwkv::test::kernels_test {
 namespace {
 
 using cpu::kLanes;
@@ -324,4 +324,4 @@ TEST(tables, are_chosen_by_name) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::kernels_test

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 
-namespace rwkv {
+namespace rwkv::atomic_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -92,4 +92,4 @@ TEST_F(atomic_file, a_folder_that_is_not_there_is_named) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::atomic_file_test

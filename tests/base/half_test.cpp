@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-namespace rwkv {
+namespace rwkv::half_test {
 namespace {
 
 // The definition: sign, exponent, fraction.
@@ -58,4 +58,4 @@ TEST(bfloat, rounds_to_nearest_even) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::half_test

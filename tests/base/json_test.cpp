@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace rwkv {
+namespace rwkv::json_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -100,4 +100,4 @@ TEST(json, golden_conformance) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::json_test

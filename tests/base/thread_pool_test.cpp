@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace rwkv {
+namespace rwkv::thread_pool_test {
 namespace {
 
 TEST(thread_pool, calls_every_chunk_once) {
@@ -83,4 +83,4 @@ TEST(thread_pool, takes_more_chunks_than_a_stage_has_room_for) {
 TEST(thread_pool, counts_at_least_one_core) { EXPECT_GE(default_thread_count(), 1u); }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::thread_pool_test

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace rwkv {
+namespace rwkv::chat_test {
 namespace {
 
 TEST(chat, cleans_messages) {
@@ -71,4 +71,4 @@ TEST(chat, takes_names_of_ones_own) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::chat_test

@@ -10,7 +10,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::convert_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -231,4 +231,4 @@ TEST_F(Convert, refuses_one_file_for_both_and_unknown_endings) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::convert_test

@@ -11,7 +11,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::lora_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -165,4 +165,4 @@ TEST_F(Lora, refuses_what_does_not_fit_and_leaves_no_file) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::lora_test

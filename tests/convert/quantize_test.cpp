@@ -11,7 +11,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::quantize_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -283,4 +283,4 @@ TEST_F(Quantize, importance_reaches_the_encoder) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::quantize_test

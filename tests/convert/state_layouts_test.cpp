@@ -12,7 +12,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::state_layouts_test {
 namespace {
 
 std::vector<float> state_after(const Model& model, const std::vector<int32_t>& tokens) {
@@ -106,4 +106,4 @@ TEST(StateLayouts, mixing_is_linear_and_v4_meets_at_one_exponent) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::state_layouts_test

@@ -10,7 +10,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::generation_test {
 namespace {
 
 std::shared_ptr<LoadedModel> byte_model(const std::string& version = "v7", uint64_t seed = 1) {
@@ -257,4 +257,4 @@ TEST(session, may_be_used_by_several_threads_on_one_model) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::generation_test

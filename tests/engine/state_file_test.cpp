@@ -15,7 +15,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::state_file_test {
 namespace {
 
 RandomModel spec_of(const std::string& version) {
@@ -330,4 +330,4 @@ TEST_F(StateFile, survives_mutation) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::state_file_test

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::formats_test {
 namespace {
 
 class OpenTensorFile : public testing::Test {
@@ -102,4 +102,4 @@ TEST_F(OpenTensorFile, no_permission) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::formats_test

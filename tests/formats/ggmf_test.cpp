@@ -5,7 +5,7 @@
 #include "model_mutation.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::ggmf_test {
 namespace {
 
 template <typename T>
@@ -172,4 +172,4 @@ TEST(ggmf, survives_mutation) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::ggmf_test

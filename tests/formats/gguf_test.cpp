@@ -10,7 +10,7 @@
 #include "model_mutation.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::gguf_test {
 namespace {
 
 using G = GgufBuilder;
@@ -408,4 +408,4 @@ TEST(gguf, survives_mutation) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::gguf_test

@@ -7,7 +7,7 @@
 #include "formats/formats.h"
 #include "pth_builder.h"
 
-namespace rwkv {
+namespace rwkv::hf_folder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -148,4 +148,4 @@ TEST_F(hf_folder, not_a_folder) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::hf_folder_test

@@ -7,7 +7,7 @@
 #include "formats/mutation.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::imatrix_test {
 namespace {
 
 Imatrix example() {
@@ -139,4 +139,4 @@ TEST(imatrix, survives_damaged_files) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::imatrix_test

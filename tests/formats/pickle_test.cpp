@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "pth_builder.h"
 
-namespace rwkv {
+namespace rwkv::pickle_test {
 namespace {
 
 using Kind = Pickle::Kind;
@@ -200,4 +200,4 @@ TEST(pickle, random_opcodes_end_in_an_error_or_success) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::pickle_test

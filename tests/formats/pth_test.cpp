@@ -8,7 +8,7 @@
 #include "mutation.h"
 #include "pth_builder.h"
 
-namespace rwkv {
+namespace rwkv::pth_test {
 namespace {
 
 using namespace std::string_literals;
@@ -270,4 +270,4 @@ TEST(pth, golden_reverse) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::pth_test

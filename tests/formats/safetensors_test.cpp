@@ -5,7 +5,7 @@
 #include "mutation.h"
 #include "pth_builder.h"
 
-namespace rwkv {
+namespace rwkv::safetensors_test {
 namespace {
 
 std::string file_of(const std::string& header, size_t n_data) {
@@ -148,4 +148,4 @@ TEST(safetensors, mutations_end_in_an_error_or_success) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::safetensors_test

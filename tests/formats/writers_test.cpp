@@ -12,7 +12,7 @@
 #include "formats/formats.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::writers_test {
 namespace {
 
 struct Sample {
@@ -135,4 +135,4 @@ TEST(Crc32, equals_the_check_value_of_the_standard) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::writers_test

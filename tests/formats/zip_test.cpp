@@ -6,7 +6,7 @@
 #include "mutation.h"
 #include "pth_builder.h"
 
-namespace rwkv {
+namespace rwkv::zip_test {
 namespace {
 
 using test::Bytes;
@@ -183,4 +183,4 @@ TEST(zip, mutations_end_in_an_error_or_success) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::zip_test

@@ -7,7 +7,7 @@
 #include "models/models.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::data_models_test {
 namespace {
 
 struct Case {
@@ -62,4 +62,4 @@ INSTANTIATE_TEST_SUITE_P(all, DataModel, testing::ValuesIn(cases()), [](const au
 });
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::data_models_test

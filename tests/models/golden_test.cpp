@@ -9,7 +9,7 @@
 #include "models/models.h"
 #include "support/golden.h"
 
-namespace rwkv::test {
+namespace rwkv::test::models_golden_test {
 namespace {
 
 std::vector<float> all_logits(Executor& executor, const std::vector<int32_t>& tokens,
@@ -152,4 +152,4 @@ INSTANTIATE_TEST_SUITE_P(golden, GgufModel, testing::ValuesIn(kGguf), [](const a
 });
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::models_golden_test

@@ -9,7 +9,7 @@
 #include "support/golden.h"
 #include "support/random_model.h"
 
-namespace rwkv::test {
+namespace rwkv::test::refusal_test {
 namespace {
 
 struct Refusal {
@@ -221,4 +221,4 @@ TEST(refusal, sizes_out_of_range) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::refusal_test

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <limits>
 
-namespace rwkv {
+namespace rwkv::dry_test {
 namespace {
 
 using Tokens = std::vector<int32_t>;
@@ -104,4 +104,4 @@ RC_GTEST_PROP(dry, agrees_with_oracle, ()) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::dry_test

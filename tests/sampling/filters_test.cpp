@@ -9,7 +9,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace rwkv {
+namespace rwkv::filters_test {
 namespace {
 
 using Tokens = std::vector<int32_t>;
@@ -242,4 +242,4 @@ TEST(filters, draw_hits_by_weight_and_never_weight_zero) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::filters_test

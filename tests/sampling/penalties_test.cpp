@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-namespace rwkv {
+namespace rwkv::penalties_test {
 namespace {
 
 constexpr auto kGenerated = Sampler::Origin::kGenerated;
@@ -220,4 +220,4 @@ RC_GTEST_PROP(penalties, window_holds_the_last_tokens_newest_first, ()) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::penalties_test

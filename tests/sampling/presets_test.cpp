@@ -5,7 +5,7 @@
 
 #include "sampling/sampler.h"
 
-namespace rwkv {
+namespace rwkv::presets_test {
 namespace {
 
 struct Row {
@@ -74,4 +74,4 @@ TEST(presets, unknown_names_give_nothing) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::presets_test

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "sampling/random.h"
 
-namespace rwkv {
+namespace rwkv::sampler_test {
 namespace {
 
 using Logits = std::vector<float>;
@@ -482,4 +482,4 @@ RC_GTEST_PROP(sampler, clones_agree_for_any_options, ()) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::sampler_test

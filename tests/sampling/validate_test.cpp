@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "sampling/sampler.h"
 
-namespace rwkv {
+namespace rwkv::validate_test {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -96,4 +96,4 @@ TEST(validate, names_the_first_of_several) {
 }
 
 }  // namespace
-}  // namespace rwkv
+}  // namespace rwkv::validate_test

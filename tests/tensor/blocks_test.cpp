@@ -6,7 +6,7 @@
 #include "support/golden.h"
 #include "tensor/dtype.h"
 
-namespace rwkv::test {
+namespace rwkv::test::blocks_test {
 namespace {
 
 constexpr DType kTypes[] = {DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
@@ -93,4 +93,4 @@ TEST(dtype, is_found_by_name_and_number) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::blocks_test

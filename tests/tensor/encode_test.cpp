@@ -9,7 +9,7 @@
 #include "tensor/blocks/encoders.h"
 #include "tensor/dtype.h"
 
-namespace rwkv::test {
+namespace rwkv::test::encode_test {
 namespace {
 
 std::vector<DType> encoded_types() {
@@ -310,4 +310,4 @@ TEST(encode, q8_0_is_within_a_few_steps) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::encode_test

@@ -9,7 +9,7 @@
 #include "tokenizers/merges.h"
 #include "tokenizers/pre_tokenizer.h"
 
-namespace rwkv::test {
+namespace rwkv::test::bpe_test {
 namespace {
 
 using Ids = std::vector<Token>;
@@ -226,4 +226,4 @@ TEST(bpe, long_pieces_do_not_take_forever) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::bpe_test

@@ -4,7 +4,7 @@
 #include "support/golden.h"
 #include "token_test_util.h"
 
-namespace rwkv::test {
+namespace rwkv::test::gguf_export_test {
 namespace {
 
 void expect_same(const Tokenizer& got, const Tokenizer& want) {
@@ -61,4 +61,4 @@ TEST(GgufExport, neox_20b_comes_back) { check_bpe("20B_tokenizer.json", "gpt-neo
 TEST(GgufExport, qwen3_comes_back) { check_bpe("qwen3_tokenizer.json", "qwen2", 151936); }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::gguf_export_test

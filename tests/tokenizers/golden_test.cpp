@@ -3,7 +3,7 @@
 
 #include "token_test_util.h"
 
-namespace rwkv::test {
+namespace rwkv::test::tokenizers_golden_test {
 namespace {
 
 void check_vectors(const Tokenizer& tokenizer, const std::string& name, size_t n_case) {
@@ -186,4 +186,4 @@ TEST(tokenizer_golden, llama_cpp_on_toy_vocabularies) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::tokenizers_golden_test

@@ -3,7 +3,7 @@
 
 #include "token_test_util.h"
 
-namespace rwkv::test {
+namespace rwkv::test::tokenizer_json_test {
 namespace {
 
 using Ids = std::vector<Token>;
@@ -153,4 +153,4 @@ TEST(tokenizer_json, refuses_what_breaks_the_form) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::tokenizer_json_test

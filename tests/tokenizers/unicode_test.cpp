@@ -5,7 +5,7 @@
 
 #include "token_test_util.h"
 
-namespace rwkv::test {
+namespace rwkv::test::unicode_test {
 namespace {
 
 std::string utf8(std::initializer_list<uint32_t> points) {
@@ -77,4 +77,4 @@ RC_GTEST_PROP(nfc, text_below_u0300_is_untouched, ()) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::unicode_test

@@ -4,7 +4,7 @@
 
 #include "token_test_util.h"
 
-namespace rwkv::test {
+namespace rwkv::test::world_test {
 namespace {
 
 using Ids = std::vector<Token>;
@@ -268,4 +268,4 @@ TEST(utf8_stream, a_character_leaves_with_its_last_byte) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::world_test

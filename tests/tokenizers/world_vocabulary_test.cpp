@@ -5,7 +5,7 @@
 #include "token_test_util.h"
 #include "tokenizers/python_literal.h"
 
-namespace rwkv::test {
+namespace rwkv::test::world_vocabulary_test {
 namespace {
 
 // Lines 1 to 256: the single bytes.
@@ -99,4 +99,4 @@ TEST(builtin_world, knows_its_landmarks) {
 }
 
 }  // namespace
-}  // namespace rwkv::test
+}  // namespace rwkv::test::world_vocabulary_test
