@@ -31,10 +31,9 @@ Conversation::Conversation(const rwkv_api::Model& model, const Options& options)
       options_(options),
       chat_(model, options.chat_template, options.think),
       session_(model),
+      draft_(options),
       sampling_(sampler_options(options.sampling, "chat", bias_)),
       stops_(chat_.stops()) {
-  if (!options.draft_model.empty())
-    throw Failure("--model-draft is for rwkv run; a chat guesses from repetitions (--draft N)");
   for (const std::string& stop : options.reverse_prompts) stops_.push_back(stop.c_str());
   rwkv_api::Sampler(model_, sampling_);  // what is out of range is an error now, not in a turn
   if (!options.init_state.empty())
@@ -47,6 +46,20 @@ Conversation::Conversation(const rwkv_api::Model& model, const Options& options)
 void Conversation::start_over() {
   if (initial_) session_.restore(*initial_);
   else session_.reset();
+  draft_.reset();
+}
+
+Conversation::State Conversation::snapshot() const { return {session_.snapshot(), draft_.snapshot()}; }
+
+void Conversation::restore(const State& state) {
+  session_.restore(state.model);
+  draft_.restore(state.draft);
+}
+
+// What the model reads; the logits after it.
+std::vector<float> Conversation::read(const std::vector<int32_t>& tokens) {
+  draft_.feed(tokens);
+  return prefill(session_, tokens);
 }
 
 // Frames that hold control tokens ("<|im_start|>") are tokenized apart from the text, so that nobody
@@ -76,16 +89,16 @@ void Conversation::keep_past(const std::string& text, bool is_turn) {
   const size_t n_fitting = kMaxPastBytes / std::max<size_t>(state_bytes(), 1);
   const size_t most = std::clamp<size_t>(n_fitting, 2, kMaxPast);
   while (past_.size() >= most) past_.pop_front();
-  past_.push_back({session_.snapshot(), system_, text, is_turn, 0});
+  past_.push_back({snapshot(), system_, text, is_turn, 0});
 }
 
-void Conversation::restore(const Past& past) {
-  session_.restore(past.state);
+void Conversation::go_back_to(const Past& past) {
+  restore(past.state);
   system_ = past.system;
 }
 
 bool Conversation::read_system(const std::string& system) {
-  if (!system.empty()) prefill(session_, tokens_of(RWKV_ROLE_SYSTEM, system));
+  if (!system.empty()) read(tokens_of(RWKV_ROLE_SYSTEM, system));
   if (interrupted) return false;
   system_ = system;
   return true;
@@ -110,6 +123,7 @@ void Conversation::load(const std::string& path) {
   const rwkv_api::Snapshot snapshot = rwkv_api::Snapshot::load(model_, path);
   keep_past("", false);
   session_.restore(snapshot);
+  draft_.reset();  // it has not read that text: its guesses are worse, what is written is the same
   system_.clear();
 }
 
@@ -127,11 +141,11 @@ Conversation::Reply Conversation::say(const std::string& text, const Sink& sink)
 
 std::optional<Conversation::Reply> Conversation::say_again(const Sink& sink) {
   if (!can_say_again()) return std::nullopt;
-  const rwkv_api::Snapshot present = session_.snapshot();
-  restore(past_.back());
+  const State present = snapshot();
+  go_back_to(past_.back());
   ++past_.back().attempt;
   const auto take_back = [&] {
-    session_.restore(present);
+    restore(present);
     --past_.back().attempt;
   };
   try {
@@ -146,7 +160,7 @@ std::optional<Conversation::Reply> Conversation::say_again(const Sink& sink) {
 
 std::optional<Conversation::Undone> Conversation::undo() {
   if (past_.empty()) return std::nullopt;
-  restore(past_.back());
+  go_back_to(past_.back());
   Undone undone{past_.back().is_turn, past_.back().text};
   past_.pop_back();
   return undone;
@@ -157,7 +171,7 @@ Conversation::Reply Conversation::answer(const Past& past, const Sink& sink) {
   const std::vector<int32_t> tokens = tokens_of(RWKV_ROLE_USER, past.text);
   last_ = {};
   const Stopwatch watch;
-  const std::vector<float> logits = prefill(session_, tokens);
+  const std::vector<float> logits = read(tokens);
   if (interrupted) return Reply::kTakenBack;
   remember(tokens);
   last_.read_s = watch.seconds();
@@ -186,13 +200,15 @@ Conversation::Reply Conversation::generate(const std::vector<float>& logits, uin
   o.stops = stops_.data();
   o.n_stop = stops_.size();
   o.ignore_end = options_.ignore_end;
-  o.n_draft = options_.n_draft;
+  o.n_draft = draft_.n_guess();
+  o.draft = draft_.get();
   o.context = recent_.data();
   o.n_context = recent_.size();
   rwkv_sampler_options sampling = sampling_;
   sampling.seed = seed;
   // Penalties look at one reply only, as in the chats of the model's authors.
   rwkv_api::Sampler sampler(model_, sampling);
+  const std::optional<rwkv_api::Snapshot> draft_before = draft_.snapshot();
   rwkv_api::Generation generation(session_, sampler, o, logits);
   ReplyFilter filter(chat_.reply_begin(), sink);
   const Stopwatch watch;
@@ -216,8 +232,11 @@ Conversation::Reply Conversation::generate(const std::vector<float>& logits, uin
   last_.n_guessed = generation.guesses().guessed;
   last_.n_accepted = generation.guesses().accepted;
   remember(model_.tokenize(written));
+  draft_.restore(draft_before);
+  draft_.feed(model_.tokenize(written));
   const std::vector<int32_t> tokens = tokens_of_frame(end);
   if (!tokens.empty()) session_.feed(tokens);
+  draft_.feed(tokens);
   return finish == RWKV_FINISH_NOT      ? Reply::kStopped
          : finish == RWKV_FINISH_LENGTH ? Reply::kLength
                                         : Reply::kDone;
@@ -229,10 +248,10 @@ Conversation::Switch Conversation::switch_branch(const std::string& name) {
   if (found == branches_.end() && branches_.size() + 1 >= kMaxBranch)
     throw Failure("no more than " + std::to_string(kMaxBranch) +
                   " branches: /fork -NAME drops one");
-  branches_.insert_or_assign(branch_, Branch{session_.snapshot(), system_});
+  branches_.insert_or_assign(branch_, Branch{snapshot(), system_});
   branch_ = name;
   if (found == branches_.end()) return Switch::kCreated;
-  session_.restore(found->second.state);
+  restore(found->second.state);
   system_ = found->second.system;
   branches_.erase(found);
   past_.clear();  // it belongs to the branch that was left

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "draft.h"
 #include "reply_filter.h"
 #include "shared.h"
 
@@ -70,21 +71,28 @@ class Conversation {
   std::string template_name() const { return chat_.name(); }
 
  private:
+  struct State {
+    rwkv_api::Snapshot model;
+    std::optional<rwkv_api::Snapshot> draft;
+  };
   struct Past {  // as it was before a turn, a restart or a load
-    rwkv_api::Snapshot state;
+    State state;
     std::string system, text;
     bool is_turn = false;
     uint64_t attempt = 0;  // how often the turn has been answered already
   };
   struct Branch {
-    rwkv_api::Snapshot state;
+    State state;
     std::string system;
   };
 
   std::vector<int32_t> tokens_of(rwkv_role role, const std::string& text) const;
   std::vector<int32_t> tokens_of_frame(const std::string& text) const;
   void keep_past(const std::string& text, bool is_turn);
-  void restore(const Past& past);
+  State snapshot() const;
+  void restore(const State& state);
+  void go_back_to(const Past& past);
+  std::vector<float> read(const std::vector<int32_t>& tokens);
   bool read_system(const std::string& system);
   Reply answer(const Past& past, const Sink& sink);
   Reply generate(const std::vector<float>& logits, uint64_t seed, const Sink& sink);
@@ -95,6 +103,7 @@ class Conversation {
   const Options& options_;
   rwkv_api::Chat chat_;
   rwkv_api::Session session_;
+  Draft draft_;
   std::optional<rwkv_api::Snapshot> initial_;  // --init-state
   std::vector<rwkv_logit_bias> bias_;
   rwkv_sampler_options sampling_;

@@ -2,16 +2,15 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <optional>
 
-#include "shared.h"
+#include "draft.h"
 
 namespace command {
 namespace {
 
 // The text goes on until the model ends it, a stop string comes, -n is reached or Ctrl-C is pressed.
 void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Sampler& sampler,
-              const std::vector<int32_t>& tokens, rwkv_api::Session* draft, const std::vector<float>& logits,
+              const std::vector<int32_t>& tokens, const Draft& draft, const std::vector<float>& logits,
               Timings& timings) {
   auto o = rwkv_api::options<rwkv_generation_options>();
   std::vector<const char*> stops;
@@ -20,11 +19,10 @@ void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Samp
   o.stops = stops.data();
   o.n_stop = stops.size();
   o.ignore_end = options.ignore_end;
-  constexpr size_t kUsualDraft = 8;  // about as many rows as one pass over the weights hides
-  o.n_draft = draft && options.n_draft == 0 ? kUsualDraft : options.n_draft;
+  o.n_draft = draft.n_guess();
   o.context = tokens.data();
   o.n_context = tokens.size();
-  o.draft = draft ? draft->get() : nullptr;
+  o.draft = draft.get();
   const bool terminal = is_terminal(STDOUT_FILENO);
   rwkv_api::Generation generation(session, sampler, o, logits);
   const Stopwatch watch;
@@ -43,22 +41,6 @@ void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Samp
   timings.n_accepted = generation.guesses().accepted;
   if (terminal) std::printf("\n");
 }
-
-// The smaller model of -md, which has read the prompt too.
-struct Draft {
-  Draft(const Options& options, const std::vector<int32_t>& tokens) {
-    if (options.draft_model.empty()) return;
-    if (!options.state_in.empty() || !options.init_state.empty())
-      throw Failure("--model-draft cannot follow --state-in or --init-state: the draft has not seen that text");
-    Options own = options;
-    own.model = options.draft_model;
-    model.emplace(open_model(own));
-    session.emplace(*model);
-    prefill(*session, tokens);
-  }
-  std::optional<rwkv_api::Model> model;
-  std::optional<rwkv_api::Session> session;
-};
 
 }  // namespace
 
@@ -85,14 +67,15 @@ int run(const Options& options) {
   if (tokens.empty() && !continues) tokens.push_back(0);
   if (is_terminal(STDOUT_FILENO) && !options.quiet && !options.no_echo) print(prompt, true);
   sampler.accept_prompt(tokens);
-  Draft draft(options, tokens);
+  Draft draft(options);
+  draft.feed(tokens);
   const Stopwatch reading;
   const uint64_t n_before = session.n_token();
   const std::vector<float> logits = prefill(session, tokens);
   timings.prefill_s = reading.seconds();
   timings.n_prefill = session.n_token() - n_before;
   if (options.n_predict != 0 && !interrupted)
-    generate(options, session, sampler, tokens, draft.session ? &*draft.session : nullptr, logits, timings);
+    generate(options, session, sampler, tokens, draft, logits, timings);
   if (!options.state_out.empty()) session.snapshot().save(options.state_out);
   if (!options.quiet) timings.print();
   return interrupted ? 130 : 0;

@@ -2,6 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <xmmintrin.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
@@ -23,6 +25,12 @@ bool vendor_is_amd() noexcept {
   return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
 }
 
+// Linux gives a process its room for tiles when it asks for it.
+bool may_use_tiles() noexcept {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 uint32_t detect() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
@@ -38,6 +46,8 @@ uint32_t detect() noexcept {
   const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
   if (zmm && avx512) bits |= kCpuAvx512;
   if (zmm && avx512 && (c >> 11 & 1)) bits |= kCpuAvx512Vnni;
+  const bool amx = (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1);
+  if ((saved & 0x60000) == 0x60000 && amx && may_use_tiles()) bits |= kCpuAmx;
   return bits;
 }
 

@@ -16,6 +16,7 @@ enum CpuBit : uint32_t {
   kCpuDotprod = 1u << 6,
   kCpuI8mm = 1u << 7,
   kCpuAmd = 1u << 8,         // the maker: what is fastest differs where the instructions do not
+  kCpuAmx = 1u << 9,         // tiles, with products of bytes and of bf16; the system lets this process use them
 };
 uint32_t cpu_bits() noexcept;  // detected once
 

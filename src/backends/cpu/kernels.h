@@ -144,6 +144,9 @@ struct KernelTable {
   void (*sweep)(const uint8_t* p, size_t n);
 };
 
-extern const KernelTable kScalarTable, kAvx2Table, kAvx512Table, kNeonTable;
+// What AMX has instead of AVX-512 (tables.cpp).
+void amx_linear(const LinearArgs& a);
+double amx_dot_loop(size_t n, bool wide);
+extern const KernelTable kScalarTable, kAvx2Table, kAvx512Table, kNeonTable, kNeonDotprodTable, kNeonI8mmTable;
 
 }  // namespace rwkv::cpu

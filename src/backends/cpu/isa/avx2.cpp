@@ -18,10 +18,12 @@ namespace avx2 {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 #include "backends/cpu/kernels/linear_slices.inl.h"
+#include "backends/cpu/kernels/linear_sparse.inl.h"
 
 #include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
+#include "backends/cpu/kernels/quantize.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace avx2

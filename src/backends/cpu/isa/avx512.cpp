@@ -9,7 +9,9 @@
 namespace rwkv::cpu {
 namespace avx512 {
 
+#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/avx512.h"
+#include "backends/cpu/simd/whole_parts.h"
 
 #include "backends/cpu/kernels/math.inl.h"
 
@@ -18,10 +20,12 @@ namespace avx512 {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 #include "backends/cpu/kernels/linear_slices.inl.h"
+#include "backends/cpu/kernels/linear_sparse.inl.h"
 
 #include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
+#include "backends/cpu/kernels/quantize.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace avx512

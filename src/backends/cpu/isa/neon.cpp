@@ -9,7 +9,9 @@
 namespace rwkv::cpu {
 namespace neon {
 
+#include "backends/cpu/simd/act_words.h"
 #include "backends/cpu/simd/neon.h"
+#include "backends/cpu/simd/neon_mull.h"
 
 #include "backends/cpu/kernels/math.inl.h"
 
@@ -18,10 +20,12 @@ namespace neon {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 #include "backends/cpu/kernels/linear_slices.inl.h"
+#include "backends/cpu/kernels/linear_sparse.inl.h"
 
 #include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
+#include "backends/cpu/kernels/quantize.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace neon

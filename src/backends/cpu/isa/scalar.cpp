@@ -8,7 +8,9 @@
 namespace rwkv::cpu {
 namespace scalar {
 
+#include "backends/cpu/simd/act_words.h"
 #include "backends/cpu/simd/scalar.h"
+#include "backends/cpu/simd/whole_parts.h"
 
 #include "backends/cpu/kernels/math.inl.h"
 
@@ -17,10 +19,12 @@ namespace scalar {
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
 #include "backends/cpu/kernels/linear_slices.inl.h"
+#include "backends/cpu/kernels/linear_sparse.inl.h"
 
 #include "backends/cpu/kernels/bounds.inl.h"
 #include "backends/cpu/kernels/dispatch.inl.h"
 #include "backends/cpu/kernels/norm.inl.h"
+#include "backends/cpu/kernels/quantize.inl.h"
 #include "backends/cpu/kernels/wkv.inl.h"
 
 }  // namespace scalar

@@ -16,14 +16,27 @@ static_assert(static_cast<uint32_t>(rwkv::kCpuAvx2) == cpu::kCpuAvx2 &&
               static_cast<uint32_t>(rwkv::kCpuF16c) == cpu::kCpuF16c &&
               static_cast<uint32_t>(rwkv::kCpuAvx512) == cpu::kCpuAvx512 &&
               static_cast<uint32_t>(rwkv::kCpuAvx512Vnni) == cpu::kCpuAvx512Vnni &&
-              static_cast<uint32_t>(rwkv::kCpuNeon) == cpu::kCpuNeon);
+              static_cast<uint32_t>(rwkv::kCpuNeon) == cpu::kCpuNeon &&
+              static_cast<uint32_t>(rwkv::kCpuDotprod) == cpu::kCpuDotprod &&
+              static_cast<uint32_t>(rwkv::kCpuI8mm) == cpu::kCpuI8mm &&
+              static_cast<uint32_t>(rwkv::kCpuAmx) == cpu::kCpuAmx);
 
 std::span<const KernelTable* const> compiled_tables() {
-  static constexpr const KernelTable* kTables[] = {
 #if defined(__x86_64__)
-      &kAvx512Table, &kAvx2Table,
+  static const KernelTable amx = [] {
+    KernelTable table = kAvx512Table;
+    table.name = "amx";
+    table.needs |= cpu::kCpuAmx;
+    table.linear = amx_linear;
+    table.dot_loop = amx_dot_loop;
+    return table;
+  }();
+#endif
+  static const KernelTable* const kTables[] = {
+#if defined(__x86_64__)
+      &amx, &kAvx512Table, &kAvx2Table,
 #elif defined(__aarch64__)
-      &kNeonTable,
+      &kNeonI8mmTable, &kNeonDotprodTable, &kNeonTable,
 #endif
       &kScalarTable};
   return kTables;

@@ -29,7 +29,7 @@ inline double dot_loop_of(size_t n) {
     for (size_t i = 0; i < kLoopVecs; ++i) {
       touch(w);  // or the product would be computed once, where it is an instruction of its own
       if constexpr (short_steps(15, kWide) > 0) acc[i] = short_dot(acc[i], w, act);
-      else acc[i] = dot<kWide>(acc[i], w, act);
+      else acc[i] = dot<kWide, 15>(acc[i], w, act);
     }
   IVec total = iset1(0);
   for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
@@ -49,6 +49,6 @@ inline void sweep(const uint8_t* p, size_t n) {
       prefetch(p + s * stream + i + 4096);
       acc[s] = acc[s] | load_w(p + s * stream + i);
     }
-  volatile float sink = sum(to_float(dot<true>(iset1(0), acc[0] | acc[1] | acc[2] | acc[3], p)));
+  volatile float sink = sum(to_float(dot<true, 255>(iset1(0), acc[0] | acc[1] | acc[2] | acc[3], p)));
   (void)sink;
 }

@@ -1,4 +1,4 @@
-// From a matrix's pack to its kernel.
+// From the pack of a matrix of blocks to its kernel.
 inline void linear_by_unit(const LinearArgs& a) {
   switch (a.pack) {
     case Pack::kQ8_0: return linear_slice<Q8_0Slice>(a);
@@ -8,12 +8,9 @@ inline void linear_by_unit(const LinearArgs& a) {
     default: return;  // packed_slices.cpp has no other
   }
 }
-inline void linear(const LinearArgs& a) {
+inline void linear_blocks(const LinearArgs& a) {
   if (a.by_unit) return linear_by_unit(a);
   switch (a.pack) {
-    case Pack::kF32: return linear_rows<WeightsF32>(a);
-    case Pack::kF16: return linear_rows<WeightsF16>(a);
-    case Pack::kBF16: return linear_rows<WeightsBF16>(a);
     case Pack::kQ4_0: return linear_quant<Q4_0Panel>(a);
     case Pack::kQ4_1: return linear_quant<Q4_1Panel>(a);
     case Pack::kQ5_0: return linear_quant<Q5_0Panel>(a);
@@ -27,5 +24,6 @@ inline void linear(const LinearArgs& a) {
     case Pack::kIQ4_NL: return linear_quant<IQ4_NLPanel>(a);
     case Pack::kIQ4_XS: return linear_quant<IQ4_XSPanel>(a);
     case Pack::kInt8: return linear_quant<Int8Panel>(a);
+    default: return;  // linear.inl.h has the floats
   }
 }

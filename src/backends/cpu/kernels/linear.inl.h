@@ -1,8 +1,6 @@
 // Matrix times activations. A panel holds 16 outputs, one a lane, so every output is one chain of fused
 // multiply-adds over rising k, whatever the tile: P panels x N tokens changes speed, never bits.
 
-inline Vec load_f32(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
-
 struct WeightsF32 {
   static constexpr size_t kStep = 1, kBytes = 64;  // k and bytes a step
   static void load(const uint8_t* p, Vec (&w)[1]) { w[0] = load_f32(p); }
@@ -71,6 +69,16 @@ inline void linear_rows(const LinearArgs& a) {
   for (; row + 4 <= a.rows; row += 4) linear_tokens<W, 4>(a, row);
   for (; row + 2 <= a.rows; row += 2) linear_tokens<W, 2>(a, row);
   for (; row < a.rows; ++row) linear_tokens<W, 1>(a, row);
+}
+
+inline void linear_blocks(const LinearArgs& a);  // dispatch.inl.h
+inline void linear(const LinearArgs& a) {
+  switch (a.pack) {
+    case Pack::kF32: return linear_rows<WeightsF32>(a);
+    case Pack::kF16: return linear_rows<WeightsF16>(a);
+    case Pack::kBF16: return linear_rows<WeightsBF16>(a);
+    default: return linear_blocks(a);
+  }
 }
 
 inline void epilogue(const EpilogueArgs& a) {

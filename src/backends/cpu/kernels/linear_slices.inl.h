@@ -10,21 +10,24 @@
 
 constexpr size_t kSlicePanels = kSliceOutputs / kLanes;
 
-// f(p, v): the weights of four k as a vector of panel p, unsigned bytes; few of them at a time fit the registers.
+// f(p, v): part `part` of the weights of four k of panel p, unsigned bytes. Parts, because the sums of a part of all
+// panels fit the registers, and of all of them do not.
 template <class Use>
-inline void four_bytes(const uint8_t* const (&r)[4], Use f) {
+inline void four_bytes(const uint8_t* const (&r)[4], size_t part, Use f) {
 #pragma GCC unroll 2
   for (size_t h = 0; h < 2; ++h) {
-    WVec v[4];
-    interleave(load_w(r[0] + 64 * h), load_w(r[1] + 64 * h), load_w(r[2] + 64 * h), load_w(r[3] + 64 * h), v);
+    const size_t at = 64 * h + kPartBytes * part;
+    WPart v[4];
+    interleave(load_part(r[0] + at), load_part(r[1] + at), load_part(r[2] + at), load_part(r[3] + at), v);
 #pragma GCC unroll 4
     for (size_t m = 0; m < 4; ++m) f(4 * h + m, v[m]);
   }
 }
 template <class Use>
-inline void four_nibbles(const uint8_t* const (&r)[4], Use f) {
-  WVec both[4];
-  interleave(load_w(r[0]), load_w(r[1]), load_w(r[2]), load_w(r[3]), both);
+inline void four_nibbles(const uint8_t* const (&r)[4], size_t part, Use f) {
+  const size_t at = kPartBytes * part;
+  WPart both[4];
+  interleave(load_part(r[0] + at), load_part(r[1] + at), load_part(r[2] + at), load_part(r[3] + at), both);
 #pragma GCC unroll 4
   for (size_t m = 0; m < 4; ++m) {
     f(m, mask(both[m], 0x0f));
@@ -37,8 +40,8 @@ struct Q8_0Slice {  // 32 k: 128 f16 scales; bytes with 128 added
   static constexpr int32_t kOffset = 128, kLargest = 255;
   static constexpr bool kHasMin = false;
   template <class Use>
-  static void four(const uint8_t* const (&r)[4], Use f) {
-    four_bytes(r, f);
+  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
+    four_bytes(r, part, f);
   }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
@@ -48,8 +51,8 @@ struct Q4_0Slice {  // 32 k: scales; nibbles
   static constexpr int32_t kOffset = 8, kLargest = 15;
   static constexpr bool kHasMin = false;
   template <class Use>
-  static void four(const uint8_t* const (&r)[4], Use f) {
-    four_nibbles(r, f);
+  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
+    four_nibbles(r, part, f);
   }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
@@ -59,8 +62,8 @@ struct Q4_1Slice {  // 32 k: scales, minima (added, so min is their negative); n
   static constexpr int32_t kOffset = 0, kLargest = 15;
   static constexpr bool kHasMin = true;
   template <class Use>
-  static void four(const uint8_t* const (&r)[4], Use f) {
-    four_nibbles(r, f);
+  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
+    four_nibbles(r, part, f);
   }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t* u, size_t p) { return zero() - half_row(u + 2 * kSliceOutputs + 32 * p); }
@@ -70,8 +73,8 @@ struct IQ4_NLSlice {  // as Q4_0
   static constexpr int32_t kOffset = 128, kLargest = 241;
   static constexpr bool kHasMin = false;
   template <class Use>
-  static void four(const uint8_t* const (&r)[4], Use f) {
-    four_nibbles(r, [&](size_t p, WVec w) { f(p, lookup(kIq4Levels, w)); });
+  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
+    four_nibbles(r, part, [&](size_t p, WPart w) { f(p, lookup(kIq4Levels, w)); });
   }
   static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
@@ -79,67 +82,6 @@ struct IQ4_NLSlice {  // as Q4_0
 template <class F>
 constexpr size_t slice_unit_bytes() {
   return F::kHead + 32 * F::kRow;
-}
-
-// Fetches what block `b` of a list will read; addresses behind the slice are those of the next one.
-template <class F>
-inline void prefetch_active(const uint8_t* slice, size_t b, const uint8_t* list) {
-  const uint8_t* unit = slice + b * slice_unit_bytes<F>();
-  const uint8_t* rows = unit + F::kHead;
-  for (size_t at = 0; at < F::kHead; at += 64) prefetch(unit + at);
-  for (size_t i = 0; i < list[0]; ++i)
-    for (size_t at = 0; at < F::kRow; at += 64) prefetch(rows + list[1 + i] * F::kRow + at);
-}
-
-template <class F, bool kWide>
-inline void sparse_row(const LinearArgs& a, size_t row) {
-  constexpr size_t kPlanes = act_planes(kWide), kShort = short_steps(F::kLargest, kWide);
-  static_assert(kShort == 0 || kShort >= 8, "a block's sums must fit 16 bits, or be made in 32");
-  constexpr size_t kAhead = 4;  // blocks: at 15 % active k some 3 KB
-  const size_t n_block = a.k / 32;
-  const uint8_t* lists = a.active + row * n_block * kActiveBytes;
-  Vec acc[kSlicePanels];
-  for (Vec& v : acc) v = zero();
-  for (size_t b = 0; b < n_block; ++b) {
-    const size_t ahead = b + kAhead < n_block ? b + kAhead : b + kAhead - n_block;  // there the next slice begins
-    if (ahead < n_block) prefetch_active<F>(a.panels, b + kAhead, lists + ahead * kActiveBytes);
-    const uint8_t* list = lists + b * kActiveBytes;
-    if (list[0] == 0) continue;
-    const uint8_t* unit = a.panels + b * slice_unit_bytes<F>();
-    const uint8_t* rows = unit + F::kHead;
-    const size_t at = row * n_block + b;
-    const uint8_t* act = a.blocks + at * act_bytes(kWide);
-    const int32_t sum_a = a.sum[2 * at] + a.sum[2 * at + 1];
-    const Vec scale_a = set1(a.scale[at]);
-    const Vec sum_scaled = set1(a.scale[at] * static_cast<float>(sum_a));
-    IVec sums[kPlanes][kSlicePanels];
-#pragma GCC unroll 8
-    for (size_t p = 0; p < kSlicePanels; ++p) {
-      sums[kPlanes - 1][p] = iset1(kShort > 0 ? 0 : -F::kOffset * sum_a);
-      if (kPlanes == 2) sums[0][p] = iset1(0);
-    }
-    for (size_t step = 0; 4 * step < list[0]; ++step) {
-      const uint8_t* k = list + 1 + 4 * step;  // padded to fours, with activations of 0
-      const uint8_t* const r[4] = {rows + k[0] * F::kRow, rows + k[1] * F::kRow, rows + k[2] * F::kRow,
-                                   rows + k[3] * F::kRow};
-      const uint8_t* four = act + step * act_step(kWide);
-      F::four(r, [&](size_t p, WVec v) {
-        if constexpr (kShort > 0) sums[0][p] = short_dot(sums[0][p], v, four);
-        else
-          for (size_t plane = 0; plane < kPlanes; ++plane)
-            sums[plane][p] = dot<kWide>(sums[plane][p], v, four + plane * kActPlane);
-      });
-    }
-#pragma GCC unroll 8
-    for (size_t p = 0; p < kSlicePanels; ++p) {
-      IVec total = sums[kPlanes - 1][p];
-      if (kPlanes == 2) total = times256(sums[0][p]) + total;
-      if constexpr (kShort > 0) total = widen(total) + iset1(-F::kOffset * sum_a);
-      acc[p] = mul_add(to_float(total), F::scale(unit, p) * scale_a, acc[p]);
-      if (F::kHasMin) acc[p] = mul_add(zero() - F::min(unit, p), sum_scaled, acc[p]);
-    }
-  }
-  for (size_t p = 0; p < a.count; ++p) store(a.y + row * a.y_stride + p * kLanes, acc[p]);
 }
 
 // 32 k of a panel made of a slice: f32 scales and minima, v_0..v_7.
@@ -172,7 +114,10 @@ inline void dense_rows(const LinearArgs& a) {
       for (size_t j = 0; j < 8; ++j) {
         const uint8_t* rows = unit + F::kHead + 4 * j * F::kRow;
         const uint8_t* const r[4] = {rows, rows + F::kRow, rows + 2 * F::kRow, rows + 3 * F::kRow};
-        F::four(r, [&](size_t p, WVec v) { store_w(out + p * n * Panel::kBytes + 128 + 64 * j, v); });
+        for (size_t part = 0; part < kParts; ++part)
+          F::four(r, part, [&](size_t p, WPart v) {
+            store_part(out + p * n * Panel::kBytes + 128 + 64 * j + kPartBytes * part, v);
+          });
       }
     }
     LinearArgs cut = a;
@@ -186,15 +131,4 @@ inline void dense_rows(const LinearArgs& a) {
     cut.sum += 2 * first;
     quant_rows<Panel, kWide>(cut);
   }
-}
-
-template <class F>
-inline void linear_slice(const LinearArgs& a) {
-  if (!a.active) {
-    if (a.wide || kOneKernel) return dense_rows<F, true>(a);
-    return dense_rows<F, kOneKernel>(a);
-  }
-  for (size_t row = 0; row < a.rows; ++row)
-    if (a.wide || kOneKernel) sparse_row<F, true>(a, row);
-    else sparse_row<F, kOneKernel>(a, row);
 }

@@ -1,5 +1,7 @@
 // Functions of a Vec, each one fixed sequence of IEEE operations: the same bits on every instruction set.
 
+inline Vec load_f32(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
+
 // Sum of the 16 lanes by a fixed tree.
 inline float sum(Vec x) {
   float lane[16];

@@ -113,84 +113,100 @@ inline Vec load_i8(const uint8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
 }
-inline WVec load_w(const uint8_t* p) {
-  const auto* q = reinterpret_cast<const __m256i*>(p);
-  return {_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
+// Half a vector: a part, for loops whose sums of whole vectors would not fit the registers.
+struct WPart {
+  __m256i v;
+};
+struct IPart {
+  __m256i v;
+};
+constexpr size_t kParts = 2, kPartBytes = 32;
+inline WPart load_part(const uint8_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
 }
-// The compiler may think that `a` has changed: for loops that measure.
-inline void touch(WVec& a) { __asm__ volatile("" : "+x"(a.lo), "+x"(a.hi)); }
-inline void store_w(uint8_t* p, WVec a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.hi);
-}
+inline void store_part(uint8_t* p, WPart a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
+inline IPart zero_part() { return {_mm256_setzero_si256()}; }
+inline void set_part(IVec& whole, size_t part, IPart a) { (part == 0 ? whole.lo : whole.hi) = a.v; }
 // Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
-inline void interleave_half(__m256i a, __m256i b, __m256i c, __m256i d, __m256i (&out)[4]) {
-  const __m256i ab_low = _mm256_unpacklo_epi8(a, b), ab_high = _mm256_unpackhi_epi8(a, b);
-  const __m256i cd_low = _mm256_unpacklo_epi8(c, d), cd_high = _mm256_unpackhi_epi8(c, d);
-  out[0] = _mm256_unpacklo_epi16(ab_low, cd_low);
-  out[1] = _mm256_unpackhi_epi16(ab_low, cd_low);
-  out[2] = _mm256_unpacklo_epi16(ab_high, cd_high);
-  out[3] = _mm256_unpackhi_epi16(ab_high, cd_high);
+inline void interleave(WPart a, WPart b, WPart c, WPart d, WPart* out) {
+  const __m256i ab_low = _mm256_unpacklo_epi8(a.v, b.v), ab_high = _mm256_unpackhi_epi8(a.v, b.v);
+  const __m256i cd_low = _mm256_unpacklo_epi8(c.v, d.v), cd_high = _mm256_unpackhi_epi8(c.v, d.v);
+  out[0] = {_mm256_unpacklo_epi16(ab_low, cd_low)};
+  out[1] = {_mm256_unpackhi_epi16(ab_low, cd_low)};
+  out[2] = {_mm256_unpacklo_epi16(ab_high, cd_high)};
+  out[3] = {_mm256_unpackhi_epi16(ab_high, cd_high)};
 }
-inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
-  __m256i low[4], high[4];
-  interleave_half(a.lo, b.lo, c.lo, d.lo, low);
-  interleave_half(a.hi, b.hi, c.hi, d.hi, high);
-  for (size_t m = 0; m < 4; ++m) out[m] = {low[m], high[m]};
-}
-inline WVec operator|(WVec a, WVec b) {
-  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
-}
-inline WVec mask(WVec a, uint8_t bits) {
-  const __m256i m = _mm256_set1_epi8(static_cast<char>(bits));
-  return {_mm256_and_si256(a.lo, m), _mm256_and_si256(a.hi, m)};
+inline WPart mask(WPart a, uint8_t bits) {
+  return {_mm256_and_si256(a.v, _mm256_set1_epi8(static_cast<char>(bits)))};
 }
 // Bits move between neighbouring bytes: mask afterwards.
-inline WVec shift_right(WVec a, unsigned n) {
-  return {_mm256_srli_epi16(a.lo, static_cast<int>(n)), _mm256_srli_epi16(a.hi, static_cast<int>(n))};
+inline WPart shift_right(WPart a, unsigned n) { return {_mm256_srli_epi16(a.v, static_cast<int>(n))}; }
+inline WPart shift_left(WPart a, unsigned n) { return {_mm256_slli_epi16(a.v, static_cast<int>(n))}; }
+inline WPart lookup(const uint8_t* table16, WPart index) {
+  const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table16));
+  return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), index.v)};
 }
-inline WVec shift_left(WVec a, unsigned n) {
-  return {_mm256_slli_epi16(a.lo, static_cast<int>(n)), _mm256_slli_epi16(a.hi, static_cast<int>(n))};
-}
-inline WVec lookup(const uint8_t* table16, WVec index) {
-  const __m256i t =
-      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table16)));
-  return {_mm256_shuffle_epi8(t, index.lo), _mm256_shuffle_epi8(t, index.hi)};
-}
-// acc + sum of the four products of each lane; `act` as store_act left it.
+// acc + sum of the four products of each lane; `even` and `odd` hold the activations of four k, twice two.
 inline __m256i dot_half(__m256i acc, __m256i w, __m256i even, __m256i odd) {
   const __m256i low = _mm256_and_si256(w, _mm256_set1_epi16(0x00ff)), high = _mm256_srli_epi16(w, 8);
   return _mm256_add_epi32(
       acc, _mm256_add_epi32(_mm256_madd_epi16(low, even), _mm256_madd_epi16(high, odd)));
 }
+struct ActPairs {
+  __m256i even, odd;
+};
 template <bool kWide>
-inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+inline ActPairs load_pairs(const uint8_t* act) {  // as store_act left them
   int32_t pairs[2];
   __builtin_memcpy(pairs, act, act_step(kWide));
-  __m256i even = _mm256_set1_epi32(pairs[0]), odd;
-  if (kWide) {
-    odd = _mm256_set1_epi32(pairs[1]);
-  } else {
-    odd = _mm256_srai_epi16(even, 8);
-    even = _mm256_srai_epi16(_mm256_slli_epi16(even, 8), 8);
-  }
-  return {dot_half(acc.lo, w.lo, even, odd), dot_half(acc.hi, w.hi, even, odd)};
+  const __m256i first = _mm256_set1_epi32(pairs[0]);
+  if (kWide) return {first, _mm256_set1_epi32(pairs[1])};
+  return {_mm256_srai_epi16(_mm256_slli_epi16(first, 8), 8), _mm256_srai_epi16(first, 8)};
+}
+constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
+template <bool kWide, int>
+inline IPart dot(IPart acc, WPart w, const uint8_t* act) {
+  const ActPairs a = load_pairs<kWide>(act);
+  return {dot_half(acc.v, w.v, a.even, a.odd)};
+}
+template <bool kWide, int>
+inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  const ActPairs a = load_pairs<kWide>(act);
+  return {dot_half(acc.lo, w.lo, a.even, a.odd), dot_half(acc.hi, w.hi, a.even, a.odd)};
 }
 // Products of activations of 8 bits and weights up to `largest` can be summed in 16 bits for some steps of four k, which
 // takes half the instructions. Each lane of 32 bits then holds two sums; `widen` adds them.
 constexpr size_t short_steps(int largest, bool wide) {
   return wide ? 0 : static_cast<size_t>(32767 / (2 * 127 * largest));
 }
-inline IVec short_dot(IVec acc, WVec w, const uint8_t* act) {
+inline IPart short_dot(IPart acc, WPart w, const uint8_t* act) {
   int32_t four;
   __builtin_memcpy(&four, act, 4);
-  const __m256i a = _mm256_set1_epi32(four);
-  return {_mm256_add_epi16(acc.lo, _mm256_maddubs_epi16(w.lo, a)),
-          _mm256_add_epi16(acc.hi, _mm256_maddubs_epi16(w.hi, a))};
+  return {_mm256_add_epi16(acc.v, _mm256_maddubs_epi16(w.v, _mm256_set1_epi32(four)))};
+}
+inline IVec short_dot(IVec acc, WVec w, const uint8_t* act) {
+  return {short_dot(IPart{acc.lo}, WPart{w.lo}, act).v, short_dot(IPart{acc.hi}, WPart{w.hi}, act).v};
 }
 inline IVec widen(IVec a) {
   const __m256i one = _mm256_set1_epi16(1);
   return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
+}
+
+inline WVec load_w(const uint8_t* p) { return {load_part(p).v, load_part(p + 32).v}; }
+// The compiler may think that `a` has changed: for loops that measure.
+inline void touch(WVec& a) { __asm__ volatile("" : "+x"(a.lo), "+x"(a.hi)); }
+inline WVec operator|(WVec a, WVec b) {
+  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+}
+inline WVec mask(WVec a, uint8_t bits) { return {mask(WPart{a.lo}, bits).v, mask(WPart{a.hi}, bits).v}; }
+inline WVec shift_right(WVec a, unsigned n) {
+  return {shift_right(WPart{a.lo}, n).v, shift_right(WPart{a.hi}, n).v};
+}
+inline WVec shift_left(WVec a, unsigned n) {
+  return {shift_left(WPart{a.lo}, n).v, shift_left(WPart{a.hi}, n).v};
+}
+inline WVec lookup(const uint8_t* table16, WVec index) {
+  return {lookup(table16, WPart{index.lo}).v, lookup(table16, WPart{index.hi}).v};
 }
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;

@@ -52,22 +52,6 @@ struct IVec {
 struct WVec {
   __m512i v;
 };
-// Activations of a block of 32: 8 bits as they are, 16 bits as two planes a = 256 * high + low of signed bytes.
-constexpr size_t act_planes(bool wide) { return wide ? 2 : 1; }
-constexpr size_t act_bytes(bool wide) { return wide ? 64 : 32; }
-constexpr size_t act_step(bool) { return 4; }  // bytes of four k in a plane
-constexpr size_t kActPlane = 32;
-// Sums of 16 bits, which avx2.h has: none.
-constexpr size_t short_steps(int, bool) { return 0; }
-IVec short_dot(IVec, WVec, const uint8_t*);
-IVec widen(IVec);
-inline void store_act(uint8_t* out, const int32_t* a, bool wide) {
-  for (size_t i = 0; i < 32; ++i) {
-    const int32_t high = wide ? (a[i] + 128) >> 8 : a[i];
-    out[i] = static_cast<uint8_t>(high);
-    if (wide) out[32 + i] = static_cast<uint8_t>(a[i] - 256 * high);
-  }
-}
 
 inline IVec iset1(int32_t x) { return {_mm512_set1_epi32(x)}; }
 inline IVec operator+(IVec a, IVec b) { return {_mm512_add_epi32(a.v, b.v)}; }
@@ -104,8 +88,9 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table16));
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index.v)};
 }
+constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
 // acc + sum of the four products of each lane; `act` as store_act left it.
-template <bool>
+template <bool, int>
 inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   int32_t four;
   __builtin_memcpy(&four, act, 4);

@@ -97,21 +97,6 @@ struct IVec {
 struct WVec {
   uint8x16_t q[4];
 };
-// Activations of a block of 32 as i16.
-constexpr size_t act_planes(bool) { return 1; }
-constexpr size_t act_bytes(bool) { return 64; }
-constexpr size_t act_step(bool) { return 8; }  // bytes of four k
-constexpr size_t kActPlane = 0;
-// Sums of 16 bits, which avx2.h has: none.
-constexpr size_t short_steps(int, bool) { return 0; }
-IVec short_dot(IVec, WVec, const uint8_t*);
-IVec widen(IVec);
-inline void store_act(uint8_t* out, const int32_t* a, bool) {
-  for (size_t i = 0; i < 32; ++i) {
-    const int16_t narrow = static_cast<int16_t>(a[i]);
-    memcpy(out + 2 * i, &narrow, 2);
-  }
-}
 
 template <typename T, typename F>
 inline T each_of(F f) {
@@ -143,65 +128,59 @@ inline Vec load_i8(const uint8_t* p) {
   for (int i = 0; i < 16; ++i) all[i] = static_cast<float>(static_cast<int8_t>(p[i]));
   return load(all);
 }
+// A quarter of a vector: a part, for loops whose sums of whole vectors would not fit the registers.
+using WPart = uint8x16_t;
+using IPart = int32x4_t;
+constexpr size_t kParts = 4, kPartBytes = 16;
+inline WPart load_part(const uint8_t* p) { return vld1q_u8(p); }
+inline void store_part(uint8_t* p, WPart a) { vst1q_u8(p, a); }
+inline IPart zero_part() { return vdupq_n_s32(0); }
+inline void set_part(IVec& whole, size_t part, IPart a) { whole.q[part] = a; }
+// Byte 4 m + i of each becomes the four bytes of lane i of out[m].
+inline void interleave(WPart a, WPart b, WPart c, WPart d, WPart* out) {
+  const uint16x8_t ab_low = vreinterpretq_u16_u8(vzip1q_u8(a, b)), ab_high = vreinterpretq_u16_u8(vzip2q_u8(a, b));
+  const uint16x8_t cd_low = vreinterpretq_u16_u8(vzip1q_u8(c, d)), cd_high = vreinterpretq_u16_u8(vzip2q_u8(c, d));
+  out[0] = vreinterpretq_u8_u16(vzip1q_u16(ab_low, cd_low));
+  out[1] = vreinterpretq_u8_u16(vzip2q_u16(ab_low, cd_low));
+  out[2] = vreinterpretq_u8_u16(vzip1q_u16(ab_high, cd_high));
+  out[3] = vreinterpretq_u8_u16(vzip2q_u16(ab_high, cd_high));
+}
+inline WPart mask(WPart a, uint8_t bits) { return vandq_u8(a, vdupq_n_u8(bits)); }
+// On other machines bits move between neighbouring bytes: mask afterwards.
+inline WPart shift_right(WPart a, unsigned n) {
+  return vshlq_u8(a, vdupq_n_s8(static_cast<int8_t>(-static_cast<int>(n))));
+}
+inline WPart shift_left(WPart a, unsigned n) { return vshlq_u8(a, vdupq_n_s8(static_cast<int8_t>(n))); }
+inline WPart lookup(const uint8_t* table16, WPart index) { return vqtbl1q_u8(vld1q_u8(table16), index); }
+// acc + sum of the four products of each lane; `act` as store_act left it. Weights are at most kLargest.
+template <bool kWide, int kLargest>
+IPart dot(IPart acc, WPart w, const uint8_t* act);  // neon_*.h
+template <bool kWide, int kLargest>
+inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  return each_of<IVec>([&](int i) { return dot<kWide, kLargest>(acc.q[i], w.q[i], act); });
+}
+
 inline WVec load_w(const uint8_t* p) {
-  return each_of<WVec>([&](int i) { return vld1q_u8(p + 16 * i); });
+  return each_of<WVec>([&](int i) { return load_part(p + 16 * i); });
 }
 // The compiler may think that `a` has changed: for loops that measure.
 inline void touch(WVec& a) {
   for (uint8x16_t& q : a.q) __asm__ volatile("" : "+w"(q));
 }
-inline void store_w(uint8_t* p, WVec a) {
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) vst1q_u8(p + 16 * i, a.q[i]);
-}
-// Byte 16 L + 4 m + i of each becomes the four bytes of lane 4 L + i of out[m].
-inline void interleave(WVec a, WVec b, WVec c, WVec d, WVec* out) {
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const uint16x8_t ab_low = vreinterpretq_u16_u8(vzip1q_u8(a.q[i], b.q[i]));
-    const uint16x8_t ab_high = vreinterpretq_u16_u8(vzip2q_u8(a.q[i], b.q[i]));
-    const uint16x8_t cd_low = vreinterpretq_u16_u8(vzip1q_u8(c.q[i], d.q[i]));
-    const uint16x8_t cd_high = vreinterpretq_u16_u8(vzip2q_u8(c.q[i], d.q[i]));
-    out[0].q[i] = vreinterpretq_u8_u16(vzip1q_u16(ab_low, cd_low));
-    out[1].q[i] = vreinterpretq_u8_u16(vzip2q_u16(ab_low, cd_low));
-    out[2].q[i] = vreinterpretq_u8_u16(vzip1q_u16(ab_high, cd_high));
-    out[3].q[i] = vreinterpretq_u8_u16(vzip2q_u16(ab_high, cd_high));
-  }
-}
 inline WVec operator|(WVec a, WVec b) {
   return each_of<WVec>([&](int i) { return vorrq_u8(a.q[i], b.q[i]); });
 }
 inline WVec mask(WVec a, uint8_t bits) {
-  return each_of<WVec>([&](int i) { return vandq_u8(a.q[i], vdupq_n_u8(bits)); });
+  return each_of<WVec>([&](int i) { return mask(a.q[i], bits); });
 }
-// On other machines bits move between neighbouring bytes: mask afterwards.
 inline WVec shift_right(WVec a, unsigned n) {
-  const int8x16_t by = vdupq_n_s8(static_cast<int8_t>(-static_cast<int>(n)));
-  return each_of<WVec>([&](int i) { return vshlq_u8(a.q[i], by); });
+  return each_of<WVec>([&](int i) { return shift_right(a.q[i], n); });
 }
 inline WVec shift_left(WVec a, unsigned n) {
-  const int8x16_t by = vdupq_n_s8(static_cast<int8_t>(n));
-  return each_of<WVec>([&](int i) { return vshlq_u8(a.q[i], by); });
+  return each_of<WVec>([&](int i) { return shift_left(a.q[i], n); });
 }
 inline WVec lookup(const uint8_t* table16, WVec index) {
-  const uint8x16_t t = vld1q_u8(table16);
-  return each_of<WVec>([&](int i) { return vqtbl1q_u8(t, index.q[i]); });
-}
-// acc + sum of the four products of each lane; `act` as store_act left it.
-template <bool>
-inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
-  int16_t four[4];
-  memcpy(four, act, 8);
-  const int16x4_t a = vld1_s16(four);
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(w.q[i])));
-    const int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(w.q[i])));
-    const int32x4_t two = vpaddq_s32(vmull_s16(vget_low_s16(low), a), vmull_s16(vget_high_s16(low), a));
-    const int32x4_t more = vpaddq_s32(vmull_s16(vget_low_s16(high), a), vmull_s16(vget_high_s16(high), a));
-    acc.q[i] = vaddq_s32(acc.q[i], vpaddq_s32(two, more));
-  }
-  return acc;
+  return each_of<WVec>([&](int i) { return lookup(table16, index.q[i]); });
 }
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 // Sums and results of two vectors take 16 of the 32 registers; of four, all 32, and half the instructions were spills.

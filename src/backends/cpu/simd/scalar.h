@@ -111,21 +111,6 @@ struct IVec {
 struct WVec {
   uint8_t x[64];
 };
-// Activations of a block of 32 as i16.
-constexpr size_t act_planes(bool) { return 1; }
-constexpr size_t act_bytes(bool) { return 64; }
-constexpr size_t act_step(bool) { return 8; }  // bytes of four k
-constexpr size_t kActPlane = 0;
-// Sums of 16 bits, which avx2.h has: none.
-constexpr size_t short_steps(int, bool) { return 0; }
-IVec short_dot(IVec, WVec, const uint8_t*);
-IVec widen(IVec);
-inline void store_act(uint8_t* out, const int32_t* a, bool) {
-  for (size_t i = 0; i < 32; ++i) {
-    const int16_t narrow = static_cast<int16_t>(a[i]);
-    memcpy(out + 2 * i, &narrow, 2);
-  }
-}
 
 inline IVec iset1(int32_t x) {
   IVec out;
@@ -193,9 +178,10 @@ inline void store_w(uint8_t* p, WVec a) { memcpy(p, a.x, 64); }
   for (uint8_t& byte : index.x) byte = table16[byte & 15];
   return index;
 }
+constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
 // acc + sum of the four products of each lane; `act` as store_act left it.
 // Not inlined: speed is no aim here, and fully unrolled tiles of arrays take minutes to compile.
-template <bool>
+template <bool, int>
 [[gnu::noinline]] inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   int16_t a[4];
   memcpy(a, act, 8);

@@ -1,0 +1,35 @@
+// The only unit with AMX: many rows times blocks. All else is AVX-512's (the same flags build it).
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#include "backends/cpu/kernels.h"
+
+namespace rwkv::cpu {
+namespace amx {
+
+#include "backends/cpu/simd/act_planes.h"
+#include "backends/cpu/simd/avx512.h"
+#include "backends/cpu/simd/whole_parts.h"
+
+#include "backends/cpu/simd/amx_tiles.h"
+
+#include "backends/cpu/kernels/math.inl.h"
+#include "backends/cpu/kernels/quant_formats.inl.h"
+
+#include "backends/cpu/kernels/linear_tiles.inl.h"
+
+#include "backends/cpu/kernels/linear_slices.inl.h"
+
+#include "backends/cpu/kernels/dispatch.inl.h"
+
+}  // namespace amx
+
+// No table: making one would run this unit's instructions on processors that lack them.
+void amx_linear(const LinearArgs& a) {
+  if (a.pack <= Pack::kBF16 || a.rows < amx::kFewTileRows) kAvx512Table.linear(a);
+  else amx::linear_blocks(a);
+}
+double amx_dot_loop(size_t n, bool) { return amx::tile_loop(n); }
+
+}  // namespace rwkv::cpu

@@ -1,0 +1,44 @@
+// Activations in blocks of 32 integers.
+
+// Moves what is not 0 to the front; the list gets its number and places, padded to fours with any place.
+inline size_t keep_active(int32_t (&q)[32], bool keep_all, uint8_t* list) {
+  size_t n = 0;
+  for (size_t i = 0; i < 32; ++i) {
+    const int32_t value = q[i];
+    q[n] = value;
+    list[1 + n] = static_cast<uint8_t>(i);
+    n += value != 0 || keep_all;
+  }
+  list[0] = static_cast<uint8_t>(n);
+  for (size_t i = n; i < 32; ++i) q[i] = 0;
+  for (size_t i = n; i % 4 != 0; ++i) list[1 + i] = list[1];
+  return n;
+}
+
+// One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
+inline size_t quantize(const QuantizeArgs& a) {
+  size_t n_active = 0;
+  const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
+  for (size_t b = 0; b < a.k / 32; ++b) {
+    const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
+    float size[16], largest = 0;
+    store(size, max(abs(low), abs(high)));
+    for (size_t i = 0; i < 16; ++i) largest = size[i] > largest ? size[i] : largest;
+    const float inverse = largest > 0 ? limit / largest : 0.0f;
+    int32_t q[32];
+    const Vec top = set1(limit), bottom = set1(-limit), by = set1(inverse);
+    store_i32(q, max(min(low * by, top), bottom));
+    store_i32(q + 16, max(min(high * by, top), bottom));
+    int32_t first = 0, second = 0;
+    for (size_t i = 0; i < 16; ++i) {
+      first += q[i];
+      second += q[i + 16];
+    }
+    if (a.active) n_active += keep_active(q, a.keep_all, a.active + b * kActiveBytes);
+    store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
+    a.scale[b] = largest / limit;
+    a.sum[2 * b] = first;
+    a.sum[2 * b + 1] = second;
+  }
+  return n_active;
+}

@@ -1,0 +1,70 @@
+// The kernels for matrix units, on a plain model of the tiles: the same bits as the scalar kernels'. Where the processor
+// has AMX, kernels_test.cpp runs the unit itself.
+#include <math.h>
+#include <string.h>
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/packed.h"
+#include "support/golden.h"
+#include "support/random_blocks.h"
+#include "support/run_linear.h"
+
+namespace rwkv::cpu::on_a_tile_model {
+
+#include "backends/cpu/simd/act_planes.h"
+#include "backends/cpu/simd/scalar.h"
+#include "backends/cpu/simd/whole_parts.h"
+
+#include "backends/cpu/simd/tile_model.h"
+
+#include "backends/cpu/kernels/math.inl.h"
+#include "backends/cpu/kernels/quant_formats.inl.h"
+
+#include "backends/cpu/kernels/linear_tiles.inl.h"
+
+#include "backends/cpu/kernels/linear_slices.inl.h"
+
+#include "backends/cpu/kernels/dispatch.inl.h"
+#include "backends/cpu/kernels/quantize.inl.h"
+
+KernelTable table() {
+  KernelTable out = kScalarTable;
+  out.name = "tile model";
+  for (const bool wide : {false, true}) out.act_bytes[wide] = act_bytes(wide);
+  out.linear = linear_blocks;
+  out.quantize = quantize;
+  return out;
+}
+
+}  // namespace rwkv::cpu::on_a_tile_model
+
+namespace rwkv::test::tiles_test {
+namespace {
+
+class Tiles : public testing::TestWithParam<DType> {};
+
+TEST_P(Tiles, give_the_bits_of_the_scalar_kernels) {
+  ThreadPool pool(1);
+  Arena arena;
+  const cpu::KernelTable tiles = cpu::on_a_tile_model::table();
+  const size_t n_out = 272, cols = 512;
+  const std::vector<std::byte> bytes = random_matrix(GetParam(), n_out * cols);
+  const Matrix matrix{GetParam(), n_out, cols, bytes, "w"};
+  for (const cpu::PackOrder order : {cpu::PackOrder::kPanels, cpu::PackOrder::kByUnit}) {
+    const cpu::PackedMatrix weight(matrix, order, pool, arena);
+    for (const size_t rows : {3, 16, 37}) {
+      std::mt19937_64 random(rows);
+      std::vector<float> x(rows * cols);
+      for (float& v : x) v = std::uniform_real_distribution<float>(-2, 2)(random);
+      for (const bool wide : {false, true})
+        EXPECT_TRUE(same_bits(run_linear(tiles, weight, x, cols, rows, wide),
+                              run_linear(cpu::kScalarTable, weight, x, cols, rows, wide)))
+            << rows << " rows, " << (wide ? 16 : 8) << " bits, " << (weight.by_unit() ? "by unit" : "panels");
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(types, Tiles, testing::ValuesIn(kBlockTypes),
+                         [](const auto& p) { return std::string(name(p.param)); });
+
+}  // namespace
+}  // namespace rwkv::test::tiles_test
