@@ -2,11 +2,12 @@
 // here; src/api/ turns it into a value. The sentence names the thing, what was found, what was expected.
 #pragma once
 
+#include <concepts>
+#include <cstdint>
 #include <exception>
-#include <sstream>
+#include <initializer_list>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace rwkv {
 
@@ -24,25 +25,36 @@ enum class Code {
 };
 
 namespace detail {
-inline void format_rest(std::ostringstream& out, std::string_view text) { out << text; }
+// A value of a sentence, not owned.
+class Value {
+ public:
+  Value(std::string_view text) : kind_(kText), text_(text) {}
+  Value(const std::string& text) : Value(std::string_view(text)) {}
+  Value(const char* text) : Value(std::string_view(text)) {}
+  Value(char letter) : kind_(kLetter), signed_(letter) {}
+  Value(double number) : kind_(kReal), real_(number) {}
+  template <std::signed_integral T>
+  Value(T number) : kind_(kSigned), signed_(number) {}
+  template <std::unsigned_integral T>
+  Value(T number) : kind_(kUnsigned), unsigned_(number) {}
+  void append_to(std::string& out) const;
 
-template <typename T, typename... Rest>
-void format_rest(std::ostringstream& out, std::string_view text, const T& value,
-                 const Rest&... rest) {
-  const size_t at = text.find("{}");
-  out << text.substr(0, at);
-  if (at == std::string_view::npos) return;
-  out << value;
-  format_rest(out, text.substr(at + 2), rest...);
-}
+ private:
+  enum Kind { kText, kLetter, kSigned, kUnsigned, kReal } kind_;
+  union {
+    std::string_view text_;
+    int64_t signed_;
+    uint64_t unsigned_;
+    double real_;
+  };
+};
+std::string fill_in(std::string_view text, std::initializer_list<Value> values);
 }  // namespace detail
 
-// Replaces each "{}" of `text` by the next value (gcc 12 has no <format>).
+// Replaces each "{}" of `text` by the next value (gcc 12 has no <format>): text, a letter, or a number.
 template <typename... Args>
 std::string strf(std::string_view text, const Args&... args) {
-  std::ostringstream out;
-  detail::format_rest(out, text, args...);
-  return out.str();
+  return detail::fill_in(text, {detail::Value(args)...});
 }
 
 class Error : public std::exception {

@@ -21,7 +21,7 @@ uint32_t take_hex(std::string_view& rest, size_t n_digit, char letter, const Pla
   for (size_t i = 0; i < n_digit; ++i) {
     const int digit = i < rest.size() ? hex_value(rest[i]) : -1;
     if (digit < 0)
-      throw Error(Code::kFormat, "{}: \\{} must be followed by {} hex digits", where, letter,
+      throw Error(Code::kFormat, "{}: \\{} must be followed by {} hex digits", where.text(), letter,
                   n_digit);
     value = value << 4 | static_cast<uint32_t>(digit);
   }
@@ -46,7 +46,7 @@ int simple_escape(char c) noexcept {
 
 void append_point(std::string& out, uint32_t point, const Place& where) {
   if (point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-    throw Error(Code::kFormat, "{}: an escape names {}, which is no Unicode character", where,
+    throw Error(Code::kFormat, "{}: an escape names {}, which is no Unicode character", where.text(),
                 point);
   append_utf8(out, point);
 }
@@ -54,7 +54,7 @@ void append_point(std::string& out, uint32_t point, const Place& where) {
 // One escape; `rest` begins behind the backslash.
 void take_escape(std::string_view& rest, bool is_bytes, std::string& out,
                  const Place& where) {
-  if (rest.empty()) throw Error(Code::kFormat, "{}: the literal ends in a backslash", where);
+  if (rest.empty()) throw Error(Code::kFormat, "{}: the literal ends in a backslash", where.text());
   const char letter = rest.front();
   rest.remove_prefix(1);
   if (const int c = simple_escape(letter); c >= 0) {
@@ -68,9 +68,9 @@ void take_escape(std::string_view& rest, bool is_bytes, std::string& out,
   } else if (letter == 'U' && !is_bytes) {
     append_point(out, take_hex(rest, 8, letter, where), where);
   } else if (letter >= '0' && letter <= '7') {
-    throw Error(Code::kFormat, "{}: octal escapes are not taken, use \\x", where);
+    throw Error(Code::kFormat, "{}: octal escapes are not taken, use \\x", where.text());
   } else {
-    throw Error(Code::kFormat, "{}: unknown escape in a {} literal", where,
+    throw Error(Code::kFormat, "{}: unknown escape in a {} literal", where.text(),
                 is_bytes ? "bytes" : "text");
   }
 }
@@ -82,13 +82,13 @@ std::string parse_python_literal(std::string_view literal, const Place& where) {
   std::string_view rest = literal.substr(is_bytes ? 1 : 0);
   if (rest.size() < 2 || (rest.front() != '\'' && rest.front() != '"') ||
       rest.back() != rest.front())
-    throw Error(Code::kFormat, "{}: expected a Python literal in quotes", where);
+    throw Error(Code::kFormat, "{}: expected a Python literal in quotes", where.text());
   const char quote = rest.front();
   rest = rest.substr(1, rest.size() - 2);
   std::string out;
   while (!rest.empty()) {
     const char c = rest.front();
-    if (c == quote) throw Error(Code::kFormat, "{}: a quote inside the literal", where);
+    if (c == quote) throw Error(Code::kFormat, "{}: a quote inside the literal", where.text());
     if (c == '\\') {
       rest.remove_prefix(1);
       take_escape(rest, is_bytes, out, where);
@@ -96,9 +96,9 @@ std::string parse_python_literal(std::string_view literal, const Place& where) {
     }
     const Utf8Char next = next_utf8(rest);
     if (next.point == kInvalidPoint)
-      throw Error(Code::kFormat, "{}: the literal is not UTF-8", where);
+      throw Error(Code::kFormat, "{}: the literal is not UTF-8", where.text());
     if (is_bytes && next.point >= 0x80)
-      throw Error(Code::kFormat, "{}: a bytes literal holds a character that is not ASCII", where);
+      throw Error(Code::kFormat, "{}: a bytes literal holds a character that is not ASCII", where.text());
     out += rest.substr(0, next.size);
     rest.remove_prefix(next.size);
   }
@@ -114,7 +114,7 @@ std::string unescape_gguf(std::string_view body, const Place& where) {
       out += c;
       continue;
     }
-    if (body.empty()) throw Error(Code::kFormat, "{}: the text ends in a backslash", where);
+    if (body.empty()) throw Error(Code::kFormat, "{}: the text ends in a backslash", where.text());
     const char letter = body.front();
     body.remove_prefix(1);
     if (letter == 'x') out += static_cast<char>(take_hex(body, 2, letter, where));

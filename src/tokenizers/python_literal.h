@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -14,8 +13,8 @@ struct Place {
   std::string_view source, unit;
   size_t number;
 
-  friend std::ostream& operator<<(std::ostream& out, const Place& place) {
-    return out << place.source << ": " << place.unit << ' ' << place.number;
+  std::string text() const {
+    return std::string(source) + ": " + std::string(unit) + ' ' + std::to_string(number);
   }
 };
 

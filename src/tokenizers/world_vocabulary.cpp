@@ -22,24 +22,24 @@ size_t parse_whole(std::string_view digits, size_t limit, std::string_view what,
   size_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error != std::errc() || end != digits.data() + digits.size() || value >= limit)
-    throw Error(Code::kFormat, "{}: expected {} below {}", where, what, limit);
+    throw Error(Code::kFormat, "{}: expected {} below {}", where.text(), what, limit);
   return value;
 }
 
 void parse_line(std::string_view line, const Place& where, std::vector<std::string>& entries) {
   const size_t first = line.find(' '), last = line.rfind(' ');
   if (first == std::string_view::npos || first == last)
-    throw Error(Code::kFormat, "{}: expected an id, a literal and a length", where);
+    throw Error(Code::kFormat, "{}: expected an id, a literal and a length", where.text());
   const size_t id = parse_whole(line.substr(0, first), kMaxTokens, "an id", where);
   std::string bytes = parse_python_literal(line.substr(first + 1, last - first - 1), where);
   const size_t size =
       parse_whole(line.substr(last + 1), kMaxTokenBytes + 1, "a length in bytes", where);
-  if (bytes.empty()) throw Error(Code::kFormat, "{}: the token is empty", where);
+  if (bytes.empty()) throw Error(Code::kFormat, "{}: the token is empty", where.text());
   if (bytes.size() != size)
-    throw Error(Code::kFormat, "{}: the token has {} bytes, the line says {}", where, bytes.size(),
+    throw Error(Code::kFormat, "{}: the token has {} bytes, the line says {}", where.text(), bytes.size(),
                 size);
   if (id >= entries.size()) entries.resize(id + 1);
-  if (!entries[id].empty()) throw Error(Code::kFormat, "{}: id {} appears twice", where, id);
+  if (!entries[id].empty()) throw Error(Code::kFormat, "{}: id {} appears twice", where.text(), id);
   entries[id] = std::move(bytes);
 }
 
