@@ -69,6 +69,7 @@ class Exactness : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Exactness, holds_for_chunks_threads_and_instruction_sets) {
+  size_t n_type = 0;
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
     RandomModel spec = this->spec();
     spec.type = type;
@@ -77,14 +78,17 @@ TEST_P(Exactness, holds_for_chunks_threads_and_instruction_sets) {
     const Result want = feed(*make_cpu(model, 1), tokens, {1});
     EXPECT_LE(max_abs_diff(want.logits,
                            feed(*make_reference_executor(model.plan), tokens, {tokens.size()}).logits), 1e-3);
+    // Every two of type, number of threads and pieces meet.
+    const std::vector<std::vector<size_t>> all_pieces{{150}, {1, 149}, {2}, {17}, {128}, {12, 13, 5, 100}};
     for (const size_t n_thread : {1, 2, 3}) {
       const auto executor = make_cpu(model, n_thread);
-      for (const std::vector<size_t>& pieces :
-           std::vector<std::vector<size_t>>{{150}, {1, 149}, {2}, {17}, {128}, {12, 13, 5, 100}})
-        expect_same(feed(*executor, tokens, pieces), want,
-                    std::string(name(type)) + ", " + std::to_string(n_thread) + " threads, pieces of " +
-                        std::to_string(pieces[0]));
+      for (size_t i = 0; i < all_pieces.size(); ++i)
+        if ((i + n_thread + n_type) % 2 == 0)
+          expect_same(feed(*executor, tokens, all_pieces[i]), want,
+                      std::string(name(type)) + ", " + std::to_string(n_thread) + " threads, pieces of " +
+                          std::to_string(all_pieces[i][0]));
     }
+    ++n_type;
     for (const cpu::KernelTable* table : cpu::compiled_tables())
       if (cpu::can_run(*table))
         expect_same(feed(*make_cpu(model, 2, table->name), tokens, {31}), want,

@@ -22,7 +22,7 @@ static_assert(static_cast<uint32_t>(rwkv::kCpuAvx2) == cpu::kCpuAvx2 &&
               static_cast<uint32_t>(rwkv::kCpuAmx) == cpu::kCpuAmx);
 
 std::span<const KernelTable* const> compiled_tables() {
-#if defined(__x86_64__)
+#if defined(RWKV_WITH_AVX512)
   static const KernelTable amx = [] {
     KernelTable table = kAvx512Table;
     table.name = "amx";
@@ -33,8 +33,11 @@ std::span<const KernelTable* const> compiled_tables() {
   }();
 #endif
   static const KernelTable* const kTables[] = {
+#if defined(RWKV_WITH_AVX512)
+      &amx, &kAvx512Table,
+#endif
 #if defined(__x86_64__)
-      &amx, &kAvx512Table, &kAvx2Table,
+      &kAvx2Table,
 #elif defined(__aarch64__)
       &kNeonI8mmTable, &kNeonDotprodTable, &kNeonTable,
 #endif
