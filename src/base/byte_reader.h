@@ -10,6 +10,10 @@
 
 namespace rwkv {
 
+inline bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
+  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
 class ByteReader {
  public:
   ByteReader(std::span<const std::byte> bytes, const std::string& source)

@@ -100,13 +100,13 @@ class PatchList final : public RowPatch {
   std::vector<std::unique_ptr<RowPatch>> list_;
 };
 
-struct Named {
+struct NamedAdapter {
   std::string path;
   float scale = 1;
   bool scale_given = false;
 };
 // "FILE:0.5"; a path may hold colons, so the part behind the last one must be a number.
-Named split_scale(const std::string& text) {
+NamedAdapter split_scale(const std::string& text) {
   const size_t colon = text.rfind(':');
   float scale = 0;
   if (colon != std::string::npos && colon > 0 && !std::filesystem::exists(text)) {
@@ -125,7 +125,7 @@ bool take_suffix(std::string& name, std::string_view suffix) {
 
 class LoraFile {
  public:
-  LoraFile(Weights& weights, const Named& named)
+  LoraFile(Weights& weights, const NamedAdapter& named)
       : weights_(weights), named_(named), file_(open_tensor_file(named.path)) {
     for (const Tensor& t : file_->tensors()) web_ |= t.name.find(".lora.0") != std::string::npos;
   }
@@ -293,7 +293,7 @@ class LoraFile {
   }
 
   Weights& weights_;
-  const Named& named_;
+  const NamedAdapter& named_;
   std::unique_ptr<TensorFile> file_;
   bool web_ = false, has_pairs_ = false;
 };
@@ -303,7 +303,7 @@ class LoraFile {
 LoraSet::LoraSet(Weights& weights, const std::vector<std::string>& files,
                  std::vector<std::string>& notes) {
   for (const std::string& text : files) {
-    const Named named = split_scale(text);
+    const NamedAdapter named = split_scale(text);
     LoraFile file(weights, named);
     file.read(patches_);
     if (file.has_pairs() && !named.scale_given)

@@ -13,7 +13,7 @@ namespace rwkv {
 namespace {
 
 constexpr uint32_t kLlamaMagic = 0x67677371, kLlamaVersion = 3;
-constexpr uint32_t kMaxTokens = 1u << 30;
+constexpr uint32_t kMaxFedTokens = 1u << 30;
 
 bool is_shift(const StateArray& a) { return a.name == "att_shift" || a.name == "ffn_shift"; }
 
@@ -138,7 +138,7 @@ StateAndLength parse_llama_state(const Plan& plan, std::span<const std::byte> by
   expect("the magic", in.number<uint32_t>("the magic"), kLlamaMagic);
   expect("the version", in.number<uint32_t>("the version"), kLlamaVersion);
   const auto n_token = in.number<uint32_t>("a number of tokens");
-  if (n_token > kMaxTokens)
+  if (n_token > kMaxFedTokens)
     throw Error(Code::kState, "{}: {} tokens, expected fewer", path, n_token);
   in.take(size_t{n_token} * 4, "the tokens");
   expect("the number of cells", in.number<uint32_t>("a number of cells"), 1);

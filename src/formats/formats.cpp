@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/byte_reader.h"
 #include "base/error.h"
 
 namespace rwkv {
@@ -12,9 +13,6 @@ namespace {
 
 using Bytes = std::span<const std::byte>;
 
-bool starts_with(Bytes bytes, std::string_view magic) {
-  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
-}
 bool is_gguf(Bytes bytes) { return starts_with(bytes, "GGUF"); }
 bool is_ggmf(Bytes bytes) { return starts_with(bytes, "fmgg"); }
 bool is_pth(Bytes bytes) {

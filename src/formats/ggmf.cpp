@@ -6,7 +6,7 @@
 namespace rwkv {
 namespace {
 
-constexpr uint32_t kMagic = 0x67676d66;
+constexpr uint32_t kGgmfMagic = 0x67676d66;
 
 // rwkv.cpp's type numbers. Version 100 knew other block layouts, so only its plain types can be read.
 const DTypeInfo& ggmf_type(uint32_t id, uint32_t version, const std::string& path,
@@ -61,7 +61,7 @@ Tensor read_tensor(ByteReader& bytes, uint32_t version, const std::string& path)
 std::unique_ptr<TensorFile> read_ggmf(const std::string& path, std::shared_ptr<MappedFile> map) {
   auto file = std::make_unique<TensorFile>(path, "ggmf");
   ByteReader bytes(map->bytes(), path);
-  if (bytes.number<uint32_t>("the magic") != kMagic)
+  if (bytes.number<uint32_t>("the magic") != kGgmfMagic)
     throw Error(Code::kFormat, "{}: byte 0: expected rwkv.cpp's magic 0x67676d66", path);
   const auto version = bytes.number<uint32_t>("the version");
   if (version != 100 && version != 101)

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kMaxGlobalName = 256;
 
-enum Op : uint8_t {
+enum Opcode : uint8_t {
   kMark = '(',
   kStop = '.',
   kPop = '0',

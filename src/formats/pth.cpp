@@ -10,6 +10,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/byte_reader.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -63,9 +64,6 @@ constexpr PickleGlobal kGlobals[] = {
     {"torch.bool", Use::kName},
 };
 
-bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
-  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
-}
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -18,7 +18,7 @@ struct TypeRow {
   std::string_view name;
   DType dtype;
 };
-constexpr TypeRow kTypes[] = {
+constexpr TypeRow kTypeRows[] = {
     {"F64", DType::kF64}, {"F32", DType::kF32}, {"F16", DType::kF16}, {"BF16", DType::kBF16},
     {"I64", DType::kI64}, {"I32", DType::kI32}, {"I16", DType::kI16}, {"I8", DType::kI8},
     {"U8", DType::kU8},   {"BOOL", DType::kU8},
@@ -88,7 +88,7 @@ class SafetensorsReader {
     return out;
   }
   DType type(const std::string& name, const std::string& text) const {
-    for (const TypeRow& row : kTypes)
+    for (const TypeRow& row : kTypeRows)
       if (row.name == text) return row.dtype;
     throw Error(Code::kUnsupported, "{}: tensor {}: element type {} is not read here", out_.path(),
                 name, json_quote(text.substr(0, 40)));

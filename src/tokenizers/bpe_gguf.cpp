@@ -3,13 +3,12 @@
 // file; the table has it.
 #include "base/error.h"
 #include "tokenizers/bpe.h"
+#include "tokenizers/token_table.h"
 #include "tokenizers/tokenizer.h"
 #include "tokenizers/trie.h"
 
 namespace rwkv {
 namespace {
-
-constexpr int64_t kTypeUnknown = 2, kTypeControl = 3, kTypeUser = 4, kTypeUnused = 5;
 
 struct PreRule {
   std::string_view name;

@@ -12,6 +12,9 @@
 
 namespace rwkv {
 
+// tokenizer.ggml.token_type of GGUF.
+constexpr int64_t kTypeUnknown = 2, kTypeControl = 3, kTypeUser = 4, kTypeUnused = 5;
+
 class TokenTable {
  public:
   // Error{kFormat} naming `source` beyond kMaxTokens entries or kMaxTokenBytes in one.

@@ -11,7 +11,6 @@
 namespace rwkv {
 namespace {
 
-using Kind = Json::Kind;
 
 // Written as in the files; first_piece() holds them as code.
 constexpr std::string_view kQwen2Pattern =
@@ -26,7 +25,7 @@ class TokenizerJson {
       : source_(source), root_(Json::parse(text, source)) {}
 
   BpeParts read() {
-    if (!root_.is(Kind::kObject)) fail("the file", "an object");
+    if (!root_.is(Json::Kind::kObject)) fail("the file", "an object");
     check_model();
     if (const Json* value = member(root_, "normalizer")) read_normalizer(*value);
     read_pre_tokenizer();
@@ -51,11 +50,11 @@ class TokenizerJson {
   // Null when absent or JSON's null.
   static const Json* member(const Json& object, std::string_view key) {
     const Json* value = object.find(key);
-    return value && value->is(Kind::kNull) ? nullptr : value;
+    return value && value->is(Json::Kind::kNull) ? nullptr : value;
   }
   std::string text_of(const Json& object, std::string_view key, std::string_view what) const {
     const Json* value = object.find(key);
-    if (!value || !value->is(Kind::kString)) fail(strf("\"{}\" of {}", key, what), "a string");
+    if (!value || !value->is(Json::Kind::kString)) fail(strf("\"{}\" of {}", key, what), "a string");
     return value->string();
   }
   std::string type_of(const Json& object, std::string_view what) const {
@@ -64,11 +63,11 @@ class TokenizerJson {
   bool flag_of(const Json& object, std::string_view key, bool absent) const {
     const Json* value = member(object, key);
     if (!value) return absent;
-    if (!value->is(Kind::kBool)) fail(strf("\"{}\"", key), "true or false");
+    if (!value->is(Json::Kind::kBool)) fail(strf("\"{}\"", key), "true or false");
     return value->boolean();
   }
   Token id_of(const Json& value, std::string_view what) const {
-    const double id = value.is(Kind::kNumber) ? value.number() : -1;
+    const double id = value.is(Json::Kind::kNumber) ? value.number() : -1;
     if (!(id >= 0 && id < static_cast<double>(kMaxTokens)) || id != static_cast<Token>(id))
       fail(strf("the id of {}", json_quote(what)), strf("a whole number below {}", kMaxTokens));
     return static_cast<Token>(id);
@@ -78,7 +77,7 @@ class TokenizerJson {
                                     std::string_view what) const {
     if (type_of(object, what) != "Sequence") return {&object};
     const Json* steps = object.find(list);
-    if (!steps || !steps->is(Kind::kArray)) fail(strf("\"{}\" of {}", list, what), "an array");
+    if (!steps || !steps->is(Json::Kind::kArray)) fail(strf("\"{}\" of {}", list, what), "an array");
     std::vector<const Json*> out;
     for (const Json& step : steps->array()) out.push_back(&step);
     return out;
@@ -86,7 +85,7 @@ class TokenizerJson {
 
   const Json& model() const {
     const Json* model = root_.find("model");
-    if (!model || !model->is(Kind::kObject)) fail("\"model\"", "an object");
+    if (!model || !model->is(Json::Kind::kObject)) fail("\"model\"", "an object");
     return *model;
   }
 
@@ -95,12 +94,12 @@ class TokenizerJson {
     if (type && type_of(model(), "model") != "BPE") refuse("model type", type->string());
     for (std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"})
       if (const Json* value = member(model(), key))
-        if (!value->is(Kind::kString) || !value->string().empty())
+        if (!value->is(Json::Kind::kString) || !value->string().empty())
           refuse("a model option:", key);
     for (std::string_view key : {"byte_fallback", "ignore_merges"})
       if (flag_of(model(), key, false)) refuse("a model option:", key);
     if (const Json* dropout = member(model(), "dropout"))
-      if (!dropout->is(Kind::kNumber) || dropout->number() != 0)
+      if (!dropout->is(Json::Kind::kNumber) || dropout->number() != 0)
         refuse("a model option:", "dropout");
   }
 
@@ -114,9 +113,9 @@ class TokenizerJson {
 
   SplitRule read_split(const Json& split) const {
     const Json* pattern = split.find("pattern");
-    if (!pattern || !pattern->is(Kind::kObject)) fail("\"pattern\" of Split", "an object");
+    if (!pattern || !pattern->is(Json::Kind::kObject)) fail("\"pattern\" of Split", "an object");
     const Json* regex = pattern->find("Regex");
-    if (!regex || !regex->is(Kind::kString)) refuse("pre_tokenizer Split", "without a Regex");
+    if (!regex || !regex->is(Json::Kind::kString)) refuse("pre_tokenizer Split", "without a Regex");
     if (text_of(split, "behavior", "Split") != "Isolated" || flag_of(split, "invert", false))
       refuse("pre_tokenizer Split", "that is inverted or not Isolated");
     if (regex->string() == kQwen2Pattern) return SplitRule::kQwen2;
@@ -160,7 +159,7 @@ class TokenizerJson {
 
   void read_vocab() {
     const Json* vocab = model().find("vocab");
-    if (!vocab || !vocab->is(Kind::kObject)) fail("\"vocab\" of the model", "an object");
+    if (!vocab || !vocab->is(Json::Kind::kObject)) fail("\"vocab\" of the model", "an object");
     for (const auto& [entry, id] : vocab->object()) {
       if (entry.empty()) fail("an entry of \"vocab\"", "a text that is not empty");
       put(id_of(id, entry), entry);
@@ -169,17 +168,17 @@ class TokenizerJson {
 
   void read_merges() {
     const Json* merges = model().find("merges");
-    if (!merges || !merges->is(Kind::kArray)) fail("\"merges\" of the model", "an array");
+    if (!merges || !merges->is(Json::Kind::kArray)) fail("\"merges\" of the model", "an array");
     for (const Json& merge : merges->array()) {
       const std::string name = strf("merge {}", parts_.merges.size() + 1);
-      if (merge.is(Kind::kArray)) {
+      if (merge.is(Json::Kind::kArray)) {
         const Json::Array& pair = merge.array();
-        if (pair.size() != 2 || !pair[0].is(Kind::kString) || !pair[1].is(Kind::kString))
+        if (pair.size() != 2 || !pair[0].is(Json::Kind::kString) || !pair[1].is(Json::Kind::kString))
           fail(name, "two strings");
         parts_.merges.emplace_back(pair[0].string(), pair[1].string());
         continue;
       }
-      if (!merge.is(Kind::kString)) fail(name, "a string or two strings");
+      if (!merge.is(Json::Kind::kString)) fail(name, "a string or two strings");
       const std::string& text = merge.string();
       const size_t space = text.find(' ');
       if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos)
@@ -191,7 +190,7 @@ class TokenizerJson {
   void read_added() {
     const Json* list = member(root_, "added_tokens");
     if (!list) return;
-    if (!list->is(Kind::kArray)) fail("\"added_tokens\"", "an array");
+    if (!list->is(Json::Kind::kArray)) fail("\"added_tokens\"", "an array");
     for (const Json& added : list->array()) {
       const std::string text = text_of(added, "content", "an added token");
       if (text.empty()) fail("\"content\" of an added token", "a text that is not empty");

@@ -71,9 +71,6 @@ class WorldTokenizer final : public Tokenizer {
   Trie texts_, names_;
 };
 
-// Token types of GGUF.
-constexpr int64_t kTypeUnknown = 2, kTypeControl = 3, kTypeUnused = 5;
-
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_world_tokenizer(std::vector<std::string> entries,

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "failure.h"
+#include "source.h"
 
 namespace command {
 namespace {
@@ -38,12 +39,6 @@ bool is_this_machine(const std::string& host) {
 
 bool is_redirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
 }
 
 std::string_view trimmed(std::string_view text) {

@@ -8,13 +8,14 @@
 #include "failure.h"
 
 namespace command {
-namespace {
 
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
 }
+
+namespace {
 
 std::vector<std::string> split(std::string_view text, char by) {
   std::vector<std::string> out(1);

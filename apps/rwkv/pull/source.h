@@ -26,6 +26,8 @@ struct Source {
   bool operator==(const Source&) const = default;
 };
 
+std::string lower(std::string_view text);  // ASCII
+
 // Failure with what is wrong and what is expected. Paths that leave their folder are refused.
 Source parse_source(std::string_view text);
 std::string to_text(const Source& source);  // parse_source(to_text(s)) == s

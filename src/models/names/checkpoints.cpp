@@ -132,7 +132,7 @@ bool is_qwen(const TensorFile& file) {
           has(file, "model.layers.0.self_attn.time_mixer.r_k"));
 }
 
-constexpr NameScheme kSchemes[] = {
+constexpr NameScheme kCheckpointSchemes[] = {
     {"rwkv.cpp", is_rwkv_cpp, kRwkvCpp, true, true, false},
     {"web-rwkv", is_web_rwkv6, kWebRwkv, true, false, false},
     {"web-rwkv", is_web_rwkv7, kWebRwkv7, true, false, false},
@@ -146,6 +146,6 @@ constexpr NameScheme kSchemes[] = {
 
 }  // namespace
 
-std::span<const NameScheme> checkpoint_schemes() { return kSchemes; }
+std::span<const NameScheme> checkpoint_schemes() { return kCheckpointSchemes; }
 
 }  // namespace rwkv

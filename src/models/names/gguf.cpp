@@ -82,7 +82,7 @@ constexpr NameRow kGgufQwen7[] = {RWKV_GGUF_QWEN, RWKV_GGUF_COMMON, RWKV_GGUF_TI
 #undef RWKV_GGUF_TIME_MIX_7
 #undef RWKV_GGUF_QWEN
 
-constexpr NameScheme kSchemes[] = {
+constexpr NameScheme kGgufSchemes[] = {
     {"GGUF rwkv4", [](const TensorFile& f) { return is_arch(f, "rwkv4"); }, kGguf45},
     {"GGUF rwkv5", [](const TensorFile& f) { return is_arch(f, "rwkv5"); }, kGguf45},
     {"GGUF rwkv6", [](const TensorFile& f) { return is_arch(f, "rwkv6"); }, kGguf6},
@@ -95,6 +95,6 @@ constexpr NameScheme kSchemes[] = {
 
 }  // namespace
 
-std::span<const NameScheme> gguf_schemes() { return kSchemes; }
+std::span<const NameScheme> gguf_schemes() { return kGgufSchemes; }
 
 }  // namespace rwkv
