@@ -65,7 +65,7 @@ typedef struct rwkv_model_options {
   size_t size;
   const char* device;         /* "cpu" (default), "reference" (double precision, slow), "none" (no weights are
                                  packed: for rwkv_model_json and tokenizing) */
-  const char* cpu_isa;        /* "scalar", "avx2", "avx512", "neon"; default: RWKV_CPU in the environment,
+  const char* cpu_isa;        /* "scalar", "avx2", "avx512", "amx", "neon" ...; default: RWKV_CPU in the environment,
                                  else the best this processor has */
   uint32_t n_thread;          /* default: the physical cores that this process may use */
   uint32_t activations;       /* bits of activations where weights are quantized: 8 or 16; default: 16 for

@@ -76,7 +76,7 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("-t,--threads", o.n_thread, "threads (default: physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", o.device, "cpu (default) or reference (double precision, slow)");
-  app->add_option("--cpu", o.isa, "instruction set: scalar, avx2, avx512, neon (also by RWKV_CPU)");
+  app->add_option("--cpu", o.isa, "instruction set: scalar, avx2, avx512, amx, neon, neon_dotprod, neon_i8mm (also by RWKV_CPU)");
   app->add_option("--activations", o.activations, "s8 or s16: bits of activations beside quantized weights")
       ->transform(CLI::CheckedTransformer(std::map<std::string, uint32_t>{{"s8", 8}, {"s16", 16}}));
   app->add_flag("--dense", o.dense, "do not leave out the zeros of the feed-forward (same text, slower)");

@@ -14,7 +14,7 @@ struct CpuOptions {
   size_t n_thread = 0;       // 0: default_thread_count()
   unsigned activations = 0;  // bits of quantized activations: 8, 16, or 0: by the weights
   bool sparse = true;        // leaves out the weights of exact zeros after relu^2 where the type's layout can; same bits
-  std::string isa = {};      // "scalar", "avx2", "avx512", "neon"; empty: RWKV_CPU, else the best
+  std::string isa = {};      // a KernelTable's name; empty: RWKV_CPU, else the best
   // Called with a matrix's bytes in the map once they are packed and not needed any more.
   std::function<void(std::span<const std::byte>)> drop = {};
   std::function<void(float)> progress = {};  // 0 to 1 while packing; may throw to stop
