@@ -31,7 +31,7 @@ Conversation::Conversation(const rwkv_api::Model& model, const Options& options)
       options_(options),
       chat_(model, options.chat_template, options.think),
       session_(model),
-      draft_(options),
+      draft_(options, model),
       sampling_(sampler_options(options.sampling, "chat", bias_)),
       stops_(chat_.stops()) {
   for (const std::string& stop : options.reverse_prompts) stops_.push_back(stop.c_str());
@@ -56,10 +56,13 @@ void Conversation::restore(const State& state) {
   draft_.restore(state.draft);
 }
 
-// What the model reads; the logits after it.
+// What both models read; the model's logits after it, and its time.
 std::vector<float> Conversation::read(const std::vector<int32_t>& tokens) {
-  draft_.feed(tokens);
-  return prefill(session_, tokens);
+  draft_.read(tokens);
+  const Stopwatch watch;
+  std::vector<float> logits = prefill(session_, tokens);
+  last_.read_s = watch.seconds();
+  return logits;
 }
 
 // Frames that hold control tokens ("<|im_start|>") are tokenized apart from the text, so that nobody
@@ -170,11 +173,9 @@ Conversation::Reply Conversation::answer(const Past& past, const Sink& sink) {
   const uint64_t seed = seed_of_turn(sampling_.seed, n_token(), past.attempt);
   const std::vector<int32_t> tokens = tokens_of(RWKV_ROLE_USER, past.text);
   last_ = {};
-  const Stopwatch watch;
   const std::vector<float> logits = read(tokens);
   if (interrupted) return Reply::kTakenBack;
   remember(tokens);
-  last_.read_s = watch.seconds();
   last_.n_read = tokens.size();
   const Reply reply = generate(logits, seed, sink);
   total_.n_read += last_.n_read;
@@ -231,9 +232,12 @@ Conversation::Reply Conversation::generate(const std::vector<float>& logits, uin
   last_.n_written = generation.n_token();
   last_.n_guessed = generation.guesses().guessed;
   last_.n_accepted = generation.guesses().accepted;
-  remember(model_.tokenize(written));
-  draft_.restore(draft_before);
-  draft_.feed(model_.tokenize(written));
+  if (draft_.n_guess() > 0) {
+    const std::vector<int32_t> reply = model_.tokenize(written);
+    remember(reply);
+    draft_.restore(draft_before);
+    draft_.feed(reply);
+  }
   const std::vector<int32_t> tokens = tokens_of_frame(end);
   if (!tokens.empty()) session_.feed(tokens);
   draft_.feed(tokens);

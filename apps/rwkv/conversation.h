@@ -67,7 +67,7 @@ class Conversation {
   const Counts& last() const { return last_; }
   const Counts& total() const { return total_; }
   uint64_t n_token() const { return session_.n_token(); }
-  size_t state_bytes() const { return model_.state_size() * sizeof(float); }
+  size_t state_bytes() const { return (model_.state_size() + draft_.state_size()) * sizeof(float); }
   std::string template_name() const { return chat_.name(); }
 
  private:

@@ -67,8 +67,8 @@ int run(const Options& options) {
   if (tokens.empty() && !continues) tokens.push_back(0);
   if (is_terminal(STDOUT_FILENO) && !options.quiet && !options.no_echo) print(prompt, true);
   sampler.accept_prompt(tokens);
-  Draft draft(options);
-  draft.feed(tokens);
+  Draft draft(options, model);
+  draft.read(tokens);
   const Stopwatch reading;
   const uint64_t n_before = session.n_token();
   const std::vector<float> logits = prefill(session, tokens);

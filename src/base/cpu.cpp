@@ -25,12 +25,6 @@ bool vendor_is_amd() noexcept {
   return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
 }
 
-// Linux gives a process its room for tiles when it asks for it.
-bool may_use_tiles() noexcept {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 uint32_t detect() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
@@ -47,7 +41,7 @@ uint32_t detect() noexcept {
   if (zmm && avx512) bits |= kCpuAvx512;
   if (zmm && avx512 && (c >> 11 & 1)) bits |= kCpuAvx512Vnni;
   const bool amx = (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1);
-  if ((saved & 0x60000) == 0x60000 && amx && may_use_tiles()) bits |= kCpuAmx;
+  if ((saved & 0x60000) == 0x60000 && amx) bits |= kCpuAmx;
   return bits;
 }
 
@@ -86,6 +80,15 @@ void set_control(uint64_t) noexcept {}
 uint32_t cpu_bits() noexcept {
   static const uint32_t bits = detect();
   return bits;
+}
+
+bool may_use_tiles() noexcept {
+#if defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return (cpu_bits() & kCpuAmx) && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 FlushSubnormals::FlushSubnormals() noexcept : saved_(control()) { set_control(saved_ | kFtzDaz); }

@@ -16,9 +16,12 @@ enum CpuBit : uint32_t {
   kCpuDotprod = 1u << 6,
   kCpuI8mm = 1u << 7,
   kCpuAmd = 1u << 8,         // the maker: what is fastest differs where the instructions do not
-  kCpuAmx = 1u << 9,         // tiles, with products of bytes and of bf16; the system lets this process use them
+  kCpuAmx = 1u << 9,         // tiles, with products of bytes and of bf16; see may_use_tiles()
 };
 uint32_t cpu_bits() noexcept;  // detected once
+// Asks Linux for the room that tiles take in this process, for good (signal stacks must then be larger), and says
+// whether there is any.
+bool may_use_tiles() noexcept;
 
 // Flush-to-zero and denormals-are-zero while it lives: a sweep over subnormal weights would otherwise run
 // at a tenth of the speed. Restores the thread's own setting.

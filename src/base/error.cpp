@@ -1,6 +1,6 @@
 #include "base/error.h"
 
-#include <cstdio>
+#include <charconv>
 
 namespace rwkv::detail {
 
@@ -11,8 +11,8 @@ void Value::append_to(std::string& out) const {
     case kSigned: out += std::to_string(signed_); return;
     case kUnsigned: out += std::to_string(unsigned_); return;
     case kReal: {
-      char digits[32];
-      out.append(digits, static_cast<size_t>(std::snprintf(digits, sizeof digits, "%g", real_)));
+      char digits[32];  // as %g, but with a point in every locale
+      out.append(digits, std::to_chars(digits, digits + sizeof digits, real_, std::chars_format::general, 6).ptr);
       return;
     }
   }

@@ -114,8 +114,8 @@ Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std:
     throw Error(Code::kState, "{}: state file version {}, expected {}", path, header.version, kVersion);
   const size_t n = model->plan().state.size;
   if (header.fingerprint != model->fingerprint || header.n_float != n)
-    throw Error(Code::kState, "{}: the state belongs to a model with fingerprint {} and {} floats, expected "
-                "{} and {}", path, hex(header.fingerprint), header.n_float, hex(model->fingerprint), n);
+    throw Error(Code::kState, "{}: the state was saved with another model: fingerprint {}, {} floats; expected "
+                "{}, {}", path, hex(header.fingerprint), header.n_float, hex(model->fingerprint), n);
   if (reader.left() != n * sizeof(float))
     throw Error(Code::kState, "{}: {} bytes of state, expected {} (is the file cut?)", path, reader.left(),
                 n * sizeof(float));

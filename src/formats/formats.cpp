@@ -46,8 +46,12 @@ std::unique_ptr<TensorFile> open_tensor_file(const std::string& path) {
   for (const Format& format : kFormats)
     if (format.probe(map->bytes())) return format.read(path, std::move(map));
   const bool ggml = starts_with(map->bytes(), "lmgg") || starts_with(map->bytes(), "tjgg");
+  const bool state = starts_with(map->bytes(), "RWKVSTAT");
   throw Error(Code::kUnsupported, "{}: {}; expected GGUF, PyTorch .pth (zip), safetensors or rwkv.cpp .bin",
-              path, ggml ? "an old ggml or ggjt file, which nothing reads today" : "not a model file");
+              path,
+              ggml    ? "an old ggml or ggjt file, which nothing reads today"
+              : state ? "the state of a conversation, not a model file"
+                      : "not a model file");
 }
 
 }  // namespace rwkv

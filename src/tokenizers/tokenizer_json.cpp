@@ -11,7 +11,6 @@
 namespace rwkv {
 namespace {
 
-
 // Written as in the files; first_piece() holds them as code.
 constexpr std::string_view kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"

@@ -24,6 +24,7 @@ A_FOREVER = ["--logit-bias", "98+1000"]  # token of "a": a reply that never ends
 ESCAPE_FOREVER = ["--logit-bias", "28+1000"]
 
 RWKV = MODEL = ""
+DEMO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../data/demo/librwkv-demo.q8_0.gguf")
 failures = []
 
 
@@ -39,7 +40,7 @@ def environment(home, **more):
 
 
 def command(*options, seed="7"):
-    return [RWKV, "chat", "-m", MODEL, "-s", seed, *options]
+    return [RWKV, "chat", *([] if "-m" in options else ["-m", MODEL]), "-s", seed, *options]
 
 
 def piped(lines, *options, seed="7"):
@@ -181,6 +182,23 @@ def test_guesses_change_nothing_but_the_time(home):
     check(status == 0 and guessed == plain, f"with a draft {guessed!r}, without {plain!r}")
     _, err, status = piped(["Hello"], "-md", "x.gguf")
     check(status == 1 and "x.gguf" in err, f"{status} {err!r}")
+    _, err, status = piped(["Hello"], "-md", DEMO)
+    check(status == 1 and re.search(r"-draft .*: \d+ tokens, expected the \d+", err), f"{status} {err!r}")
+
+
+# With nothing but greedy choice the model as its own draft is wrong only about what comes after the reply's end: once.
+AS_ITS_DRAFT = ["-m", DEMO, "-md", DEMO, "--temp", "0", "--presence-penalty", "0", "--frequency-penalty", "0",
+                "--chat-template", "custom:A|B"]
+
+
+def check_guesses(stats):
+    found = re.search(r"last turn.* of (\d+) guesses (\d+) right", stats)
+    check(found and int(found[2]) > 16 and int(found[1]) - int(found[2]) <= 8, f"guesses in /stats: {stats!r}")
+
+
+def test_the_draft_follows_the_replies(home):
+    _, err, _ = piped(["Tell me a story about a fox.", "The king said", "/stats"], "-n", "64", *AS_ITS_DRAFT)
+    check_guesses(err)
 
 
 def test_save_and_load(home):
@@ -334,6 +352,22 @@ def test_state_after_interrupt(home):
         chat.wait_prompt()
         chat.send("\x04")
         check(chat.wait_end() == 0, "Ctrl-D")
+
+
+def test_the_draft_follows_a_stopped_reply(home):
+    with terminal(home, *AS_ITS_DRAFT) as chat:
+        chat.wait_prompt()
+        chat.send("Once upon a time\r")  # it never ends
+        chat.wait_for("[a-z]{3}.{80}", "reply")
+        chat.send("\x03")
+        chat.wait_for(r"\(stopped\)", "stop")
+        chat.wait_prompt()
+        chat.send("The king said\r")
+        chat.wait_for("[a-z]{3}.{160}", "reply")
+        chat.send("\x03")
+        chat.wait_prompt()
+        chat.send("/stats\r")
+        check_guesses(chat.wait_for("all turns", "counts"))
 
 
 def test_terminal_after_signals(home):

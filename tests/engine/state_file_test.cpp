@@ -132,7 +132,7 @@ TEST_F(StateFile, headers_that_lie) {
                  "state file version 2, expected 1");
   EXPECT_REFUSED(parse(model, with(good, kHeaderBytesAt, uint32_t{128})), "state file version");
   EXPECT_REFUSED(parse(model, with(good, kFingerprintAt, uint64_t{99})),
-                 "belongs to a model with fingerprint");
+                 "was saved with another model: fingerprint");
   for (const uint64_t n : {uint64_t{0}, uint64_t{1}, uint64_t{1} << 62, UINT64_MAX})
     EXPECT_REFUSED(parse(model, with(good, kFloatsAt, n)), std::to_string(n) + " floats");
   EXPECT_REFUSED(parse(model, with(good, kChecksumAt, uint64_t{1})), "the checksum fails");
@@ -172,7 +172,7 @@ TEST_F(StateFile, of_another_model) {
   for (const char* name : {"v6.gguf", "v7.pth", "v4.gguf"}) {
     const auto other = load_model(data(name), {});
     EXPECT_REFUSED(refusal_of([&] { load_snapshot(other, path()); }),
-                   "belongs to a model with fingerprint");
+                   "was saved with another model: fingerprint");
     Session stranger(other);
     EXPECT_REFUSED(refusal_of([&] { stranger.restore(session.snapshot()); }), "belongs to model");
   }

@@ -66,6 +66,7 @@ TEST_F(OpenTensorFile, other_files) {
   EXPECT_REFUSED(write("zeros", std::string(4096, '\0')), Code::kUnsupported, "not a model file");
   EXPECT_REFUSED(write("ggml", "lmgg" + std::string(64, '\0')), Code::kUnsupported, "an old ggml");
   EXPECT_REFUSED(write("ggjt", "tjgg" + std::string(64, '\0')), Code::kUnsupported, "an old ggml");
+  EXPECT_REFUSED(write("state", "RWKVSTAT" + std::string(64, '\0')), Code::kUnsupported, "the state of a conversation");
   EXPECT_REFUSED(write("magic", "GGUF"), Code::kFormat, "byte 4");
   EXPECT_REFUSED(write("empty", ""), Code::kFormat, "the file is empty");
 }

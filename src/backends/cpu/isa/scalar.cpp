@@ -12,38 +12,10 @@ namespace scalar {
 #include "backends/cpu/simd/scalar.h"
 #include "backends/cpu/simd/whole_parts.h"
 
-#include "backends/cpu/kernels/math.inl.h"
-
-#include "backends/cpu/kernels/linear.inl.h"
-#include "backends/cpu/kernels/quant_formats.inl.h"
-
-#include "backends/cpu/kernels/linear_quant.inl.h"
-#include "backends/cpu/kernels/linear_slices.inl.h"
-#include "backends/cpu/kernels/linear_sparse.inl.h"
-
-#include "backends/cpu/kernels/bounds.inl.h"
-#include "backends/cpu/kernels/dispatch.inl.h"
-#include "backends/cpu/kernels/norm.inl.h"
-#include "backends/cpu/kernels/quantize.inl.h"
-#include "backends/cpu/kernels/wkv.inl.h"
+#include "backends/cpu/kernels/table.inl.h"
 
 }  // namespace scalar
 
-constinit const KernelTable kScalarTable = {
-    .name = "scalar",
-    .needs = 0,
-    .act_bytes = {scalar::act_bytes(false), scalar::act_bytes(true)},
-    .linear = scalar::linear,
-    .quantize = scalar::quantize,
-    .epilogue = scalar::epilogue,
-    .norm = scalar::norm,
-    .mix = scalar::mix,
-    .wkv4 = scalar::wkv4,
-    .wkv6 = scalar::wkv6,
-    .wkv7 = scalar::wkv7,
-    .fma_loop = scalar::fma_loop,
-    .dot_loop = scalar::dot_loop,
-    .sweep = scalar::sweep,
-};
+constinit const KernelTable kScalarTable = scalar::kernel_table("scalar", 0);
 
 }  // namespace rwkv::cpu

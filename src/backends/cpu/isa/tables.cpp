@@ -34,7 +34,7 @@ std::span<const KernelTable* const> compiled_tables() {
 #endif
   static const KernelTable* const kTables[] = {
 #if defined(RWKV_WITH_AVX512)
-      &amx, &kAvx512Table,
+      &kAvx512Table, &amx,  // AMX only by name until it has been measured on such a processor
 #endif
 #if defined(__x86_64__)
       &kAvx2Table,
@@ -45,21 +45,23 @@ std::span<const KernelTable* const> compiled_tables() {
   return kTables;
 }
 
-bool can_run(const KernelTable& table) { return (cpu_bits() & table.needs) == table.needs; }
+bool can_run(const KernelTable& table) {
+  return (cpu_bits() & table.needs) == table.needs && (!(table.needs & cpu::kCpuAmx) || may_use_tiles());
+}
 
 const KernelTable& choose_table(std::string_view name) {
   if (name.empty())
     if (const char* forced = std::getenv("RWKV_CPU")) name = forced;
-  std::string names;
   for (const KernelTable* table : compiled_tables()) {
-    if (!can_run(*table)) continue;
     // "AVX2" too: it is how most people write it, on the command line and in RWKV_CPU.
-    if (name.empty() || std::ranges::equal(name, std::string_view(table->name), [](unsigned char a, unsigned char b) {
-          return std::tolower(a) == b;
-        }))
-      return *table;
-    names += (names.empty() ? "" : ", ") + std::string(table->name);
+    const bool named = std::ranges::equal(name, std::string_view(table->name), [](unsigned char a, unsigned char b) {
+      return std::tolower(a) == b;
+    });
+    if ((name.empty() || named) && can_run(*table)) return *table;
   }
+  std::string names;
+  for (const KernelTable* table : compiled_tables())
+    if (can_run(*table)) names += (names.empty() ? "" : ", ") + std::string(table->name);
   throw Error(Code::kArgument, "instruction set \"{}\" (RWKV_CPU): expected one of {}", name, names);
 }
 

@@ -9,7 +9,7 @@
 namespace rwkv::cpu {
 
 std::span<const KernelTable* const> compiled_tables();  // best first, scalar last
-bool can_run(const KernelTable& table);
+bool can_run(const KernelTable& table);  // with AMX it asks the system, see may_use_tiles()
 // The named table; with "" the one that RWKV_CPU names, else the best. Error{kArgument} for a name that is
 // unknown or beyond this processor.
 const KernelTable& choose_table(std::string_view name);

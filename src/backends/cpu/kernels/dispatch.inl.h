@@ -24,6 +24,8 @@ inline void linear_blocks(const LinearArgs& a) {
     case Pack::kIQ4_NL: return linear_quant<IQ4_NLPanel>(a);
     case Pack::kIQ4_XS: return linear_quant<IQ4_XSPanel>(a);
     case Pack::kInt8: return linear_quant<Int8Panel>(a);
-    default: return;  // linear.inl.h has the floats
+    case Pack::kF32:
+    case Pack::kF16:
+    case Pack::kBF16: return;  // linear.inl.h has them
   }
 }

@@ -11,9 +11,4 @@ inline void store_act(uint8_t* out, const int32_t* a, bool wide) {
     if (wide) out[32 + i] = static_cast<uint8_t>(a[i] - 256 * high);
   }
 }
-// Sums of 16 bits, which avx2.h has: none.
-constexpr size_t short_steps(int, bool) { return 0; }
-template <class Sums, class Weights>
-Sums short_dot(Sums, Weights, const uint8_t*);
-template <class Sums>
-Sums widen(Sums);
+#include "backends/cpu/simd/no_short_sums.h"

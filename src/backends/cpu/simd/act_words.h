@@ -9,9 +9,4 @@ inline void store_act(uint8_t* out, const int32_t* a, bool) {
     memcpy(out + 2 * i, &narrow, 2);
   }
 }
-// Sums of 16 bits, which avx2.h has: none.
-constexpr size_t short_steps(int, bool) { return 0; }
-template <class Sums, class Weights>
-Sums short_dot(Sums, Weights, const uint8_t*);
-template <class Sums>
-Sums widen(Sums);
+#include "backends/cpu/simd/no_short_sums.h"
