@@ -1,6 +1,7 @@
 // Encoders of the block types: never above the errors that ggml's quantizer was measured to make, sensible on
 // odd blocks, deterministic.
 #include <algorithm>
+#include <bit>
 #include <random>
 #include <sstream>
 
@@ -284,6 +285,15 @@ TEST(encode, vectors_of_four_and_of_eight_give_the_same_bytes) {
 }
 
 // What an encoder wrote once it writes again: the values that a block holds are found.
+TEST(encode, reads_every_half_float) {
+  std::vector<uint16_t> halves(65536 + 3);  // and a rest that fills no vector
+  for (size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<uint16_t>(i);
+  std::vector<float> got(halves.size());
+  blocks::decode_f16(reinterpret_cast<const std::byte*>(halves.data()), halves.size(), got.data());
+  for (size_t i = 0; i < halves.size(); ++i)
+    ASSERT_EQ(std::bit_cast<uint32_t>(got[i]), std::bit_cast<uint32_t>(f16_to_f32(halves[i]))) << i;
+}
+
 TEST(encode, keeps_what_it_wrote) {
   for (const DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0})
     for (const float size : {1e-6f, 1e-4f, 0.02f, 1.0f, 500.0f})

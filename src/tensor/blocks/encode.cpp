@@ -11,6 +11,8 @@ const Encoders& encoders() noexcept {
 
 }  // namespace
 
+void decode_f16(const Byte* in, size_t n_block, float* out) noexcept { encoders().from_f16(in, n_block, out); }
+
 void encode_q4_0(const float* in, size_t n_block, const float* importance, Byte* out) noexcept {
   encoders().q4_0(in, n_block, importance, out);
 }

@@ -9,6 +9,9 @@ namespace rwkv::blocks {
 namespace four {
 
 constexpr size_t kWidth = 4;
+void from_f16(const Byte* in, size_t n_block, float* out) noexcept {
+  for (size_t i = 0; i < n_block; ++i) out[i] = half(in + 2 * i);
+}
 #include "tensor/blocks/encoders.inl.h"
 
 }  // namespace four
