@@ -93,6 +93,14 @@ class Terminal:
     def wait_prompt(self):
         return self.wait_for(r"> (\x1b\[0m)?\r\x1b\[2C", "prompt")
 
+    def stop_a_reply(self, prompt, pattern="a{50}"):
+        """Says `prompt`, and Ctrl-C once the reply shows `pattern`."""
+        self.wait_prompt()
+        self.send(prompt + "\r")
+        self.wait_for(pattern, "reply")
+        self.send("\x03")
+        self.wait_for(r"\(stopped\)", "stop")
+
     def wait_end(self):
         end = time.monotonic() + DEADLINE_S
         while self.process.poll() is None:
@@ -301,11 +309,7 @@ def test_thinking_in_a_pipe(home):
 def test_interrupt_stops_the_reply(home):
     with terminal(home, *A_FOREVER) as chat:
         for _ in range(2):
-            chat.wait_prompt()
-            chat.send("Hello\r")
-            chat.wait_for("a{50}", "reply")
-            chat.send("\x03")
-            chat.wait_for(r"\(stopped\)", "stop")
+            chat.stop_a_reply("Hello")
         chat.wait_prompt()
         chat.send("\x03")
         chat.wait_for("once more", "hint")
@@ -341,10 +345,7 @@ def test_dumb_terminal(home):
 def test_state_after_interrupt(home):
     """What was written before Ctrl-C stays in the conversation."""
     with terminal(home, *A_FOREVER) as chat:
-        chat.wait_prompt()
-        chat.send("Hello\r")
-        chat.wait_for("a{50}", "reply")
-        chat.send("\x03")
+        chat.stop_a_reply("Hello")
         chat.wait_prompt()
         chat.send("/tokens\r")
         n = int(re.search(r"(\d+) tokens", chat.wait_for(r"\d+ tokens", "count")).group(1))
@@ -356,15 +357,8 @@ def test_state_after_interrupt(home):
 
 def test_the_draft_follows_a_stopped_reply(home):
     with terminal(home, *AS_ITS_DRAFT) as chat:
-        chat.wait_prompt()
-        chat.send("Once upon a time\r")  # it never ends
-        chat.wait_for("[a-z]{3}.{80}", "reply")
-        chat.send("\x03")
-        chat.wait_for(r"\(stopped\)", "stop")
-        chat.wait_prompt()
-        chat.send("The king said\r")
-        chat.wait_for("[a-z]{3}.{160}", "reply")
-        chat.send("\x03")
+        chat.stop_a_reply("Once upon a time", "[a-z]{3}.{80}")  # it never ends
+        chat.stop_a_reply("The king said", "[a-z]{3}.{160}")  # nor does this
         chat.wait_prompt()
         chat.send("/stats\r")
         check_guesses(chat.wait_for("all turns", "counts"))
