@@ -96,7 +96,7 @@ void ThreadPool::stop() {
 void ThreadPool::reserve_redo(size_t n_chunk) {
   wait_left(last_serial());
   for (Control& control : controls_)
-    if (control.published.size() < n_chunk) control.published = std::vector<std::atomic<Serial>>(n_chunk);
+    if (control.published.size() < n_chunk) control.published = std::vector<std::atomic<uint64_t>>(n_chunk);
 }
 
 void ThreadPool::wait_left(Serial serial) const {
@@ -164,11 +164,19 @@ void ThreadPool::run_stage(Walk& walk, size_t stage, Serial serial, size_t threa
   size_t chunk = 0;
   for (size_t i = 0; i < size(); ++i)
     while (claim(job, (thread + i) % size(), chunk)) do_chunk(job, chunk);
-  for (int turn = 0;; ++turn) {
-    const uint64_t unfinished = control.unfinished.load();
-    if (unfinished >> kBits != serial || (unfinished & kMask) == 0) return;
+  size_t first = 0;
+  for (int turn = 0; !finished(job, first); ++turn)
     if (turn < kStageSpins || !context || !redo_one(job)) wait_a_little(turn);
+}
+
+// Chunks before `first` are known to be published.
+bool ThreadPool::finished(const Job& job, size_t& first) const {
+  if (!job.context) {
+    const uint64_t unfinished = job.control.unfinished.load();
+    return unfinished >> kBits != job.serial || (unfinished & kMask) == 0;
   }
+  while (first < job.n_chunk && job.control.published[first].load() > 2 * job.serial) ++first;
+  return first == job.n_chunk;
 }
 
 // Prepares the stage, or waits until another has. False: a later stage has taken its place.
@@ -209,22 +217,26 @@ bool ThreadPool::claim(const Job& job, size_t queue, size_t& chunk) {
 
 void ThreadPool::do_chunk(const Job& job, size_t chunk) {
   job.walk.compute(job.stage, job.context, chunk, job.thread);
-  if (job.context) {
-    std::atomic<Serial>& published = job.control.published[chunk];
-    Serial seen = published.load();
-    while (seen < job.serial && !published.compare_exchange_weak(seen, job.serial)) {
-    }
-    if (seen >= job.serial) return;  // another was first
+  if (!job.context) {
+    job.walk.publish(job.stage, job.context, chunk, job.thread);
+    job.control.unfinished.fetch_sub(1);
+    return;
   }
+  const uint64_t found = 2 * job.serial;
+  std::atomic<uint64_t>& published = job.control.published[chunk];
+  uint64_t seen = published.load();
+  while (seen < found && !published.compare_exchange_weak(seen, found)) {
+  }
+  if (seen >= found) return;  // another was first
   job.walk.publish(job.stage, job.context, chunk, job.thread);
-  job.control.unfinished.fetch_sub(1);
+  published.store(found + 1, std::memory_order_release);
 }
 
 // Does a chunk that another has not finished; false when there is none.
 bool ThreadPool::redo_one(const Job& job) {
   for (size_t i = 0; i < job.n_chunk; ++i) {
     const size_t chunk = (i + job.thread * job.n_chunk / size()) % job.n_chunk;
-    if (job.control.published[chunk].load() >= job.serial) continue;
+    if (job.control.published[chunk].load() >= 2 * job.serial) continue;
     do_chunk(job, chunk);
     return true;
   }

@@ -95,9 +95,11 @@ class ThreadPool {
     std::atomic<uint64_t> prepared{0};   // 2 * serial: being prepared; 2 * serial + 1: prepared
     std::atomic<uint64_t> n_chunk{0};    // serial | n
     std::atomic<const void*> context{nullptr};
-    alignas(64) std::atomic<uint64_t> unfinished{0};  // serial | chunks
     std::vector<Queue> queues;
-    std::vector<std::atomic<Serial>> published;       // of each chunk: the last stage that finished it
+    // Of each chunk, with a context. 2 * serial: its result is found; 2 * serial + 1: and published. Who waits looks
+    // through them, which costs less than a count that every thread takes from.
+    std::vector<std::atomic<uint64_t>> published;
+    alignas(64) std::atomic<uint64_t> unfinished{0};  // serial | chunks, without a context
   };
   struct Job {
     Control& control;
@@ -115,6 +117,7 @@ class ThreadPool {
   bool enter(Control& control, Walk& walk, size_t stage, Serial serial);
   bool claim(const Job& job, size_t queue, size_t& chunk);
   void do_chunk(const Job& job, size_t chunk);
+  bool finished(const Job& job, size_t& first) const;
   bool redo_one(const Job& job);
   void walk_alone(Walk& walk, Serial first, size_t n_stage);
 
