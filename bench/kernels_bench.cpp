@@ -59,10 +59,10 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
     if (weight.takes_blocks())
       for (size_t t = 0; t < rows; ++t)
         table->quantize({x.data() + t * kCols, kCols, wide, blocks.data() + t * n_block * act,
-                         scale.data() + t * n_block, sum.data() + 2 * t * n_block, nullptr, false});
-    for (size_t i = 0; i < weight.n_chunk(); ++i) {
-      weight.locate(weight.chunk(i), args);
-      table->linear(args);  // every chunk to the same place
+                         scale.data() + t * n_block, sum.data() + 2 * t * n_block, nullptr});
+    for (size_t i = 0; i < weight.n_tile(); ++i) {
+      weight.locate(weight.tile(i), args);
+      table->linear(args);  // every tile to the same place
     }
     benchmark::ClobberMemory();
   }
@@ -73,7 +73,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   benchmark::DoNotOptimize(weight.takes_blocks() ? table->dot_loop(1000000, wide) : table->fma_loop(1000000));
   const double bound = ops / seconds_since(start);
   state.counters["GB/s"] = Counter(n * static_cast<double>(weight.bytes()) / 1e9, Counter::kIsRate);
-  weight.locate(weight.chunk(0), args);  // where all of it begins
+  weight.locate(weight.tile(0), args);  // where all of it begins
   state.counters["sweep_GB/s"] = sweep_bound(args.panels, weight.bytes()) / 1e9;
   state.counters["GOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * kRows * kCols), Counter::kIsRate);
   state.counters["of_bound"] = Counter(2 * n * static_cast<double>(rows * kRows * kCols) / bound, Counter::kIsRate);

@@ -101,13 +101,15 @@ RWKV_API const char* rwkv_model_json(const rwkv_model* model);
  * 1 / (dot_per_token / dot_per_s + fma_per_token / fma_per_s). */
 typedef struct rwkv_bounds {
   size_t size;
-  double bytes_per_s;                   /* read-only sweep over a buffer of the weights' size */
+  double bytes_per_s;                   /* read-only sweeps over a buffer of the weights' size, median */
   double dot_per_s, fma_per_s;          /* operations per second: integer dot products, f32 */
   double bytes_per_token;               /* weights as they lie in the file */
   double dot_per_token, fma_per_token;  /* operations on quantized and on float weights */
   uint32_t n_thread;                    /* that the model runs on */
 } rwkv_bounds;
 RWKV_API rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds);
+/* One more sweep, to compare with what is measured in the same moment. The buffer stays until the model is closed. */
+RWKV_API rwkv_status rwkv_measure_bandwidth(rwkv_model* model, double* bytes_per_s);
 
 /* Times every op from now on, or not. */
 RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);

@@ -32,8 +32,8 @@ double prefill_rate(const rwkv_api::Model& model, size_t n) {
   return static_cast<double>(n) / watch.seconds();
 }
 
-// Whole steps: the model, and greedy sampling from its logits.
-double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch) {
+// Whole steps: the model, and greedy sampling from its logits. pause(n) is called after each few steps, untimed.
+double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch, const std::function<void(size_t)>& pause) {
   std::vector<rwkv_api::Session> sessions;
   std::vector<rwkv_session*> handles;
   for (size_t i = 0; i < batch; ++i) {
@@ -52,9 +52,16 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch) {
     }
   };
   step();  // buffers grow in the first
-  const Stopwatch watch;
-  for (size_t i = 0; i < n; ++i) step();
-  return static_cast<double>(n * batch) / watch.seconds();
+  constexpr size_t kFew = 8;
+  double seconds = 0;
+  for (size_t done = 0; done < n; done += kFew) {
+    const size_t few = std::min(kFew, n - done);
+    const Stopwatch watch;
+    for (size_t i = 0; i < few; ++i) step();
+    seconds += watch.seconds();
+    if (pause) pause(few);
+  }
+  return static_cast<double>(n * batch) / seconds;
 }
 
 namespace {
@@ -85,13 +92,29 @@ class Neighbour {
   std::thread thread_;
 };
 
-// Fills `row` round by round, so that a rate and its bound meet the same weather.
+// Fills `row` round by round; a bound is the mean of before and after, so that a rate meets the same weather.
 template <typename Rate, typename Bound>
 void repeat(BenchRow& row, size_t n, Rate rate, Bound bound) {
+  double before = bound();
   for (size_t i = 0; i < n; ++i) {
-    row.bound_tokens_per_s.push_back(bound());
     row.tokens_per_s.push_back(rate());
+    const double after = bound();
+    row.bound_tokens_per_s.push_back((before + after) / 2);
+    before = after;
   }
+}
+
+// Few steps and as many sweeps take turns: a shared machine's memory is now fast, now slow, within a second.
+void decode_beside_sweeps(const rwkv_api::Model& model, size_t n, BenchRow& row) {
+  double seconds = 0;
+  row.tokens_per_s.push_back(decode_rate(model, n, row.batch, [&](size_t n_sweep) {
+    for (size_t i = 0; i < n_sweep; ++i) {
+      double bytes_per_s = 0;
+      rwkv_api::check(rwkv_measure_bandwidth(model.get(), &bytes_per_s));
+      seconds += row.bytes_per_token / bytes_per_s;
+    }
+  }));
+  row.bound_tokens_per_s.push_back(static_cast<double>(n) / seconds);
 }
 
 // Time, bytes and share of each op over a decoding run.
@@ -125,10 +148,6 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
   const rwkv_api::Model model = open_model(options);
   auto bounds = rwkv_api::options<rwkv_bounds>();
   const auto measure = [&] { rwkv_api::check(rwkv_measure_bounds(model.get(), &bounds)); };
-  const auto bandwidth = [&] {
-    measure();
-    return bounds.bytes_per_s / bounds.bytes_per_token;
-  };
   const auto arithmetic = [&] {
     measure();
     return 1 / (bounds.dot_per_token / bounds.dot_per_s + bounds.fma_per_token / bounds.fma_per_s);
@@ -149,7 +168,8 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
       if (n == 0) continue;
       const std::string test = "tg" + std::to_string(n);
       const auto rate = [&] { return decode_rate(model, n, batch); };
-      repeat(add(test, "bandwidth", batch, bounds.bytes_per_token), bench.repetitions, rate, bandwidth);
+      BenchRow& row = add(test, "bandwidth", batch, bounds.bytes_per_token);
+      for (size_t i = 0; i < bench.repetitions; ++i) decode_beside_sweeps(model, n, row);
       if (!bench.neighbour) continue;
       // One of the threads shares its core with the neighbour and has half of it.
       const double fair = 1 - 0.5 / bounds.n_thread;

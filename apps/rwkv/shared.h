@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -58,7 +59,8 @@ std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t
 
 // Tokens per second: a prompt of n tokens; n greedy steps of `batch` sequences together.
 double prefill_rate(const rwkv_api::Model& model, size_t n);
-double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch);
+double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch,
+                   const std::function<void(size_t)>& pause = {});
 
 struct Timings {
   double load_s = 0, prefill_s = 0, decode_s = 0;

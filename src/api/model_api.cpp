@@ -141,6 +141,14 @@ rwkv_status rwkv_measure_bounds(rwkv_model* model, rwkv_bounds* bounds) {
   });
 }
 
+rwkv_status rwkv_measure_bandwidth(rwkv_model* model, double* bytes_per_s) {
+  return guard([&] {
+    require(model, "model");
+    require(bytes_per_s, "bytes_per_s");
+    *bytes_per_s = model->model->runner().measure_bandwidth();
+  });
+}
+
 rwkv_status rwkv_profile_start(rwkv_model* model, bool on) {
   return guard([&] {
     require(model, "model");

@@ -10,6 +10,7 @@ namespace rwkv {
 Bounds Executor::measure_bounds() {
   throw Error(Code::kUnsupported, "device {} has no bounds to measure", device());
 }
+double Executor::measure_bandwidth() { return measure_bounds().bytes_per_s; }
 
 void Executor::set_collecting(bool) {
   throw Error(Code::kUnsupported, "device {} does not collect the inputs of matrices", device());

@@ -32,7 +32,7 @@ struct Step {
 
 // What a device could do at best, measured now with its threads, and what one token asks for.
 struct Bounds {
-  double bytes_per_s = 0;                          // read-only sweep over a buffer of the weights' size
+  double bytes_per_s = 0;                          // best way of sweeping a buffer of the weights' size, median
   double dot_per_s = 0, fma_per_s = 0;             // operations per second: integer dot products (of the model's mix), f32
   double bytes_per_token = 0;                      // of weights in the file, read by one decode step
   double dot_per_token = 0, fma_per_token = 0;     // operations on quantized and on float weights
@@ -69,6 +69,7 @@ class Executor {
 
   // Takes about a second. Error{kUnsupported} where it makes no sense.
   virtual Bounds measure_bounds();
+  virtual double measure_bandwidth();  // bytes per second of one more sweep
 
   // Times every op from now on (or not), and what it has found since it was switched on. Costs a clock reading
   // an op. Empty where a backend does not measure.

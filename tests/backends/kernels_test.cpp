@@ -81,6 +81,28 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
       }
 }
 
+TEST(packed, f32_that_sixteen_bits_hold_takes_sixteen_bits) {
+  ThreadPool pool(2);
+  Arena arena;
+  constexpr size_t n_out = 33, cols = 19;
+  for (const DType narrow : {DType::kF16, DType::kBF16}) {
+    const std::vector<std::byte> narrow_bytes = random_matrix(narrow, n_out * cols);
+    std::vector<float> values(n_out * cols);
+    info(narrow).decode(narrow_bytes.data(), values.size(), values.data());
+    const auto pack = [&](DType type, const void* data) {
+      const std::span bytes(static_cast<const std::byte*>(data), bytes_of(type, n_out * cols));
+      return cpu::PackedMatrix({type, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
+    };
+    const auto x = random_floats(cols + kLanes, 1);
+    const cpu::PackedMatrix want = pack(narrow, narrow_bytes.data()), exact = pack(DType::kF32, values.data());
+    EXPECT_EQ(exact.bytes(), want.bytes()) << name(narrow);
+    EXPECT_TRUE(same_bits(run_linear(cpu::kScalarTable, exact, x, cols, 1), run_linear(cpu::kScalarTable, want, x, cols, 1)))
+        << name(narrow);
+    values.back() = 1.0f / 3;
+    EXPECT_EQ(pack(DType::kF32, values.data()).bytes(), size_t{48 * cols * sizeof(float)}) << name(narrow);
+  }
+}
+
 class LinearBlocks : public testing::TestWithParam<DType> {};
 
 TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
@@ -135,7 +157,7 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
       const cpu::PackedMatrix panels(matrix, PackOrder::kPanels, pool, arena), slices(matrix, PackOrder::kByUnit, pool, arena);
       ASSERT_TRUE(slices.by_unit());
       for (const size_t rows : {1, 2, 3, 13})
-        for (const double zeros : {0.0, 0.5, 0.9, 1.0}) {
+        for (const double zeros : {0.0, 0.5, 0.66, 0.9, 1.0}) {
           std::vector<float> x = random_floats(rows * cols, rows);
           std::mt19937_64 random(rows);
           for (float& v : x)
@@ -166,7 +188,7 @@ TEST(epilogue, equals_the_formulas) {
       const bool with_bias = form & 1, with_gate = form & 2, with_mix = form & 4, add = form & 8;
       const auto run = [&](const KernelTable& table) {
         std::vector<float> out = old;
-        table.epilogue({static_cast<cpu::ActKind>(act), add, rows, n, y.data(), n, with_bias ? bias.data() : nullptr,
+        table.epilogue({static_cast<cpu::ActKind>(act), add, rows, n / kLanes, kLanes, y.data(), n, with_bias ? bias.data() : nullptr,
                         with_gate ? gate.data() : nullptr, with_mix ? base.data() : nullptr,
                         with_mix ? diff.data() : nullptr, n, n, n, out.data(), n});
         return out;
@@ -191,7 +213,7 @@ TEST(activation, is_accurate_over_its_range) {
     for (float from = -90; from < 90; from += 0.37f) {
       std::vector<float> y(kLanes), out(kLanes, NAN);
       for (size_t i = 0; i < kLanes; ++i) y[i] = from + 0.02f * static_cast<float>(i);
-      cpu::kScalarTable.epilogue({static_cast<cpu::ActKind>(act), false, 1, kLanes, y.data(), kLanes, nullptr, nullptr,
+      cpu::kScalarTable.epilogue({static_cast<cpu::ActKind>(act), false, 1, 1, 0, y.data(), kLanes, nullptr, nullptr,
                                   nullptr, nullptr, 0, 0, 0, out.data(), kLanes});
       for (size_t i = 0; i < kLanes; ++i) {
         const double want = reference::activate(static_cast<Act>(act), static_cast<double>(y[i]));

@@ -1,4 +1,4 @@
-// One matrix through one kernel table, as the CPU executor does it: quantize rows, multiply chunk by chunk.
+// One matrix through one kernel table, as the CPU executor does it: quantize rows, multiply tile by tile.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
     for (size_t t = 0; t < rows; ++t)
       table.quantize({x.data() + t * x_stride, weight.cols(), wide, blocks.data() + t * n_block * table.act_bytes[wide],
                       scale.data() + t * n_block, sum.data() + 2 * t * n_block,
-                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr, t == 1});
+                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr});
     args.wide = wide;
     args.row_blocks = n_block;
     args.active = sparse ? active.data() : nullptr;
@@ -34,17 +34,17 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
     args.scale = scale.data();
     args.sum = sum.data();
   }
-  for (size_t i = 0; i < weight.n_chunk(); ++i) {
-    const cpu::PackedMatrix::Chunk chunk = weight.chunk(i);
-    weight.locate(chunk, args);
-    std::vector<float> piece(rows * chunk.count * cpu::kLanes, NAN);
+  for (size_t i = 0; i < weight.n_tile(); ++i) {
+    const cpu::PackedMatrix::Tile tile = weight.tile(i);
+    weight.locate(tile, args);
+    std::vector<float> piece(rows * tile.count * cpu::kLanes, NAN);
     args.y = piece.data();
-    args.y_stride = chunk.count * cpu::kLanes;
+    args.y_stride = tile.count * cpu::kLanes;
     table.linear(args);
     for (size_t t = 0; t < rows; ++t)
-      for (size_t p = 0; p < chunk.count; ++p)
-        std::copy_n(&piece[(t * chunk.count + p) * cpu::kLanes], cpu::kLanes,
-                    &y[t * y_stride + (chunk.first + p * chunk.step) * cpu::kLanes]);
+      for (size_t p = 0; p < tile.count; ++p)
+        std::copy_n(&piece[(t * tile.count + p) * cpu::kLanes], cpu::kLanes,
+                    &y[t * y_stride + (tile.first + p * tile.step) * cpu::kLanes]);
   }
   return y;
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <set>
 
 #include "backends/cpu/cpu_executor.h"
@@ -68,11 +67,12 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& opt
   for (const size_t width : plan_->value_width) stride_.push_back(round_up(width, kLanes));
   values_.resize(stride_.size());
   hidden_stride_ = round_up(plan_->n_embd, kLanes);
+  static_assert(kMaxRows >= PackedLinear::kMostTiles * kManyRows);  // a tile of many rows takes more than a group of few
   for (size_t i = 0; i < pool_.size(); ++i)
-    scratch_.emplace_back(kMaxRows * PackedMatrix::kMostChunkPanels * kLanes * sizeof(float));
+    scratch_.emplace_back(kMaxRows * PackedMatrix::kMostTilePanels * kLanes * sizeof(float));
   size_t most = 1;
   for (const PackedOp& op : ops_)
-    if (const auto* linear = std::get_if<PackedLinear>(&op)) most = std::max(most, linear->chunks.size());
+    if (const auto* linear = std::get_if<PackedLinear>(&op)) most = std::max(most, linear->tiles.size());
   pool_.reserve_redo(most);
 }
 
@@ -281,67 +281,6 @@ void CpuExecutor::keep_rows(std::span<const uint32_t> rows) {
   for (const Value value : tail_inputs_)
     for (size_t i = 0; i < rows.size(); ++i)
       if (rows[i] != i) std::memcpy(row(value, i), row(value, rows[i]), stride_[value] * sizeof(float));
-}
-
-// Best of some rounds: f(thread) returns what one thread has done.
-template <typename F>
-double best_rate(ThreadPool& pool, F f) {
-  double best = 0;
-  for (int round = 0; round < 5; ++round) {
-    std::vector<double> done(pool.size());
-    const auto start = std::chrono::steady_clock::now();
-    pool.run(pool.size(), [&](size_t i, size_t) { done[i] = f(i); });
-    const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::max(best, std::accumulate(done.begin(), done.end(), 0.0) / s);
-  }
-  return best;
-}
-
-// How many steps of a loop take 20 ms, more or less: a fixed number would take minutes under sanitizers.
-template <typename Loop>
-size_t steps_of(Loop loop) {
-  constexpr size_t kFew = 10000;
-  double s = 0;
-  for (int warm = 0; warm < 2; ++warm) {
-    const auto start = std::chrono::steady_clock::now();
-    loop(kFew);
-    s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  return std::clamp(static_cast<size_t>(0.02 / std::max(s, 1e-6) * kFew), kFew / 10, kFew * 400);
-}
-
-Bounds CpuExecutor::measure_bounds() {
-  const std::lock_guard lock(mutex_);
-  Bounds out;
-  out.n_thread = pool_.size();
-  size_t bytes = 0;
-  double dots[2] = {};  // of activations of 8 and of 16 bits
-  for (const PackedOp& op : ops_)
-    if (const auto* linear = std::get_if<PackedLinear>(&op))
-      for (const PackedLinear::Part& part : linear->parts) {
-        const Matrix& m = part.part->weight;
-        bytes += m.bytes.size();
-        (part.weight.takes_blocks() ? dots[linear->inputs[part.input].wide] : out.fma_per_token) +=
-            2.0 * static_cast<double>(m.rows * m.cols);
-      }
-  out.bytes_per_token = static_cast<double>(bytes);
-  const size_t share = std::max<size_t>(bytes / pool_.size() / 4096, 256) * 4096;
-  const AlignedBuffer buffer(share * pool_.size() + 8192);
-  std::memset(buffer.data(), 1, buffer.size());
-  out.bytes_per_s = best_rate(pool_, [&](size_t i) {
-    table_.sweep(buffer.as<uint8_t>() + i * share, share);
-    return static_cast<double>(share);
-  });
-  const auto loop_rate = [&](auto loop) {
-    const size_t steps = steps_of(loop);
-    return best_rate(pool_, [&](size_t) { return loop(steps); });
-  };
-  out.fma_per_s = loop_rate(table_.fma_loop);
-  out.dot_per_token = dots[0] + dots[1];
-  const double narrow = loop_rate([&](size_t n) { return table_.dot_loop(n, false); });
-  const double wide = loop_rate([&](size_t n) { return table_.dot_loop(n, true); });
-  out.dot_per_s = out.dot_per_token > 0 ? out.dot_per_token / (dots[0] / narrow + dots[1] / wide) : narrow;
-  return out;
 }
 
 void CpuExecutor::set_profiling(bool on) {

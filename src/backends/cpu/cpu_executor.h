@@ -32,6 +32,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void write_slot(Slot slot, std::span<const float> canonical) override;
   void run(const Step& step, std::span<float> logits) override;
   Bounds measure_bounds() override;
+  double measure_bandwidth() override;
   void set_profiling(bool on) override;
   std::vector<OpProfile> profile() const override;
   void set_collecting(bool on) override;
@@ -104,6 +105,8 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   HeadArgs head_args(const Part& part, size_t head, size_t size, Value r, Value k, Value v,
                      std::optional<Value> gate, Value out, StateId state);
 
+  double sweep();  // bounds.cpp
+
   // linear.cpp
   size_t staged_bytes(const PackedLinear& op, size_t rows) const;
   const LinearJob* stage_inputs(const PackedLinear& op, ThreadPool::Serial serial);
@@ -140,6 +143,12 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   std::vector<double> seconds_;  // of each op
   std::vector<uint64_t> calls_;
   std::chrono::steady_clock::time_point lap_;
+
+  struct SweepWay {
+    size_t streams, ahead;
+  };
+  std::optional<SweepWay> best_sweep_;
+  AlignedBuffer sweep_buffer_;
 
   bool collecting_ = false;
   InputCollector collector_;

@@ -11,9 +11,10 @@ namespace rwkv::cpu {
 constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
 constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (kernels/linear_slices.inl.h)
 constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
-// With more than a share of 1 / kActiveShare of values that are not 0, streams of whole rows are faster than pieces.
+// With more than a share of 1 / kActiveShare of values that are not 0, the slice as one stream is faster than pieces of it.
 constexpr size_t kActiveShare = 3;
 constexpr size_t kActiveBytes = 36;    // a block's list: how many of its 32 values are not 0, then which
+constexpr uint8_t kNoLists = 255;      // as the first number of a row: it has too many for lists
 
 // How a panel (16 outputs) stores its weights. Each lies k-major with 16 outputs side by side.
 enum class Pack : uint8_t {
@@ -30,7 +31,7 @@ struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // the first panel of this call; by unit: the slice
   size_t panel_stride;        // bytes from one panel to the next of this call
-  size_t ahead;               // bytes that decoding prefetches ahead
+  size_t ahead;               // bytes that decoding prefetches ahead; 0: nothing
   size_t count, k;            // panels, values of k
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;
@@ -45,7 +46,7 @@ struct LinearArgs {
   bool goes_on;               // y holds the chain of the k before
   // The matrix is stored by unit: `panels` are slices of 8, a call is one of them.
   bool by_unit;
-  const uint8_t* active;      // [rows][k / 32][kActiveBytes]: what `quantize` left in `blocks`; null: all, in order
+  const uint8_t* active;      // [rows][k / 32][kActiveBytes], of up to kSparseRows rows; null: of more
 };
 
 // One row of k activations in blocks of 32: value = scale * integer.
@@ -56,18 +57,20 @@ struct QuantizeArgs {
   uint8_t* blocks;
   float* scale;
   int32_t* sum;
-  uint8_t* active;  // null, or where the places of values that are not 0 go; `blocks` then holds those alone
-  bool keep_all;    // lists of all 32
+  // Null, or where the places of values that are not 0 go; `blocks` then holds those alone, unless they are so many that
+  // the first number is kNoLists.
+  uint8_t* active;
 };
 
 enum class ActKind : uint8_t { kNone, kTanh, kSigmoid, kSilu, kRelu2, kDecay6, kDecay7 };  // plan's Act
 
-// The end of a linear part, for n columns (a multiple of 16) of each row: see LinearPart. Null: absent.
+// The end of a linear part, for `count` panels, `step` columns from one to the next in all but y: see LinearPart. Null:
+// absent.
 struct EpilogueArgs {
   ActKind act;
   bool add;
-  size_t rows, n;
-  const float* y;
+  size_t rows, count, step;
+  const float* y;  // [rows], stride y_stride, panels side by side
   size_t y_stride;
   const float* bias;
   const float *gate, *base, *diff;
@@ -131,7 +134,7 @@ struct KernelTable {
   uint32_t needs;  // CpuBits
   size_t act_bytes[2];  // of a quantized block of activations: 8 bits, 16 bits
   void (*linear)(const LinearArgs&);
-  size_t (*quantize)(const QuantizeArgs&);  // with `active`: how many values are in the lists
+  void (*quantize)(const QuantizeArgs&);
   void (*epilogue)(const EpilogueArgs&);
   void (*norm)(const NormArgs&);
   void (*mix)(const MixArgs&);
@@ -141,7 +144,7 @@ struct KernelTable {
   // What this instruction set could do at best (kernels/bounds.inl.h).
   double (*fma_loop)(size_t n);
   double (*dot_loop)(size_t n, bool wide);
-  void (*sweep)(const uint8_t* p, size_t n);
+  void (*sweep)(const uint8_t* p, size_t n, size_t streams, size_t ahead);  // 1, 2, 4 or 8 streams
 };
 
 // What AMX has instead of AVX-512 (tables.cpp).

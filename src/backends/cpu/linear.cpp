@@ -69,13 +69,9 @@ void CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
     const float* x = row(input.value, t) + input.offset;
     if (input.quantized) {
       const size_t n_block = input.cols / 32;
-      QuantizeArgs args{x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
-                        out.scale + t * n_block, out.sum + 2 * t * n_block,
-                        out.active ? out.active + t * n_block * kActiveBytes : nullptr, false};
-      if (table_.quantize(args) * kActiveShare > input.cols) {
-        args.keep_all = true;
-        table_.quantize(args);
-      }
+      table_.quantize({x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
+                       out.scale + t * n_block, out.sum + 2 * t * n_block,
+                       out.active ? out.active + t * n_block * kActiveBytes : nullptr});
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
       float* copy = out.x + t * out.x_stride;
@@ -85,37 +81,39 @@ void CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
 }
 
 void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) const {
-  const PackedLinear::Chunk& c = job.op->chunks[chunk];
-  const PackedLinear::Part& part = job.op->parts[c.part];
-  const LinearInput& in = job.inputs[part.input];
-  LinearArgs args{};
-  part.weight.locate(c.panels, args);
-  args.x = in.x;
-  args.x_stride = in.x_stride;
-  args.rows = job.rows;
-  args.y = y;
-  args.y_stride = c.panels.count * kLanes;
-  args.wide = job.op->inputs[part.input].wide;
-  args.blocks = in.blocks;
-  args.scale = in.scale;
-  args.sum = in.sum;
-  args.row_blocks = args.k / 32;
-  args.active = in.active;
-  table_.linear(args);
+  for (const PackedLinear::Tile& tile : job.op->chunk(job.rows < kManyRows, chunk)) {
+    const PackedLinear::Part& part = job.op->parts[tile.part];
+    const LinearInput& in = job.inputs[part.input];
+    LinearArgs args{};
+    part.weight.locate(tile.panels, args);
+    args.x = in.x;
+    args.x_stride = in.x_stride;
+    args.rows = job.rows;
+    args.y = y;
+    args.y_stride = tile.panels.count * kLanes;
+    args.wide = job.op->inputs[part.input].wide;
+    args.blocks = in.blocks;
+    args.scale = in.scale;
+    args.sum = in.sum;
+    args.row_blocks = args.k / 32;
+    args.active = in.active;
+    table_.linear(args);
+    y += job.rows * args.y_stride;
+  }
 }
 
 void CpuExecutor::publish_chunk(const LinearJob& job, size_t chunk, const float* y) {
-  const auto& [index, c] = job.op->chunks[chunk];
-  const PackedLinear::Part& packed = job.op->parts[index];
-  const LinearPart& part = *packed.part;
-  for (size_t i = 0; i < c.count; ++i) {
-    const size_t column = (c.first + i * c.step) * kLanes;
+  for (const auto& [index, panels] : job.op->chunk(job.rows < kManyRows, chunk)) {
+    const PackedLinear::Part& packed = job.op->parts[index];
+    const LinearPart& part = *packed.part;
+    const size_t column = panels.first * kLanes;
     table_.epilogue({static_cast<ActKind>(part.act),
                      part.add,
                      job.rows,
-                     kLanes,
-                     y + i * kLanes,
-                     c.count * kLanes,
+                     panels.count,
+                     panels.step * kLanes,
+                     y,
+                     panels.count * kLanes,
                      packed.bias.data() ? packed.bias.data() + column : nullptr,
                      row_or_null(part.gate, column),
                      row_or_null(part.mix_base, column),
@@ -125,6 +123,7 @@ void CpuExecutor::publish_chunk(const LinearJob& job, size_t chunk, const float*
                      stride_or_zero(part.mix_diff),
                      row(part.out, 0) + column,
                      stride_[part.out]});
+    y += job.rows * panels.count * kLanes;
   }
 }
 

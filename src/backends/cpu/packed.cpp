@@ -1,9 +1,12 @@
 #include "backends/cpu/packed.h"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "base/cpu.h"
+#include "base/half.h"
 
 namespace rwkv::cpu {
 
@@ -20,17 +23,16 @@ PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& po
     pack_ = packer_->pack;
     unit = packer_->unit;
     unit_bytes_ = packer_->unit_bytes;
-  } else if (matrix.dtype == DType::kF16) {
-    pack_ = Pack::kF16;
-    unit_bytes_ = kLanes * sizeof(uint16_t);
-  } else if (matrix.dtype == DType::kBF16) {
-    pack_ = Pack::kBF16;
-    unit = 2;
-    unit_bytes_ = 2 * kLanes * sizeof(uint16_t);
   } else {
-    unit_bytes_ = kLanes * sizeof(float);
+    pack_ = float_pack(pool);
+    unit = pack_ == Pack::kBF16 ? 2 : 1;
+    unit_bytes_ = unit * kLanes * (pack_ == Pack::kF32 ? sizeof(float) : sizeof(uint16_t));
   }
   panel_bytes_ = (matrix.cols + unit - 1) / unit * unit_bytes_;
+  // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
+  // too little of what comes: the next block.
+  if (!(cpu_bits() & kCpuAmd)) ahead_ = 2048;
+  else if (packer_ && pack_ != Pack::kQ8_0 && pack_ != Pack::kInt8) ahead_ = 256;
   packed_ = arena.allocate(bytes());
   pool.run(n_piece(), [&](size_t piece, size_t) {
     if (slices_) pack_slice(piece);
@@ -39,23 +41,21 @@ PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& po
   });
 }
 
-PackedMatrix::Chunk PackedMatrix::chunk(size_t i) const {
-  if (by_unit()) return {i * kMostChunkPanels, std::min(kMostChunkPanels, n_panel() - i * kMostChunkPanels), 1};
-  const size_t step = n_chunk();
+PackedMatrix::Tile PackedMatrix::tile(size_t i) const {
+  if (by_unit()) return {i * kMostTilePanels, std::min(kMostTilePanels, n_panel() - i * kMostTilePanels), 1};
+  const size_t step = n_tile();
   return {i, (n_panel() - i + step - 1) / step, step};
 }
 
-void PackedMatrix::locate(const Chunk& chunk, LinearArgs& args) const {
-  // AMD's cores find the streams by themselves, and prefetching takes their time; Intel's want it.
-  static const size_t ahead = cpu_bits() & kCpuAmd ? 0 : 2048;
+void PackedMatrix::locate(const Tile& tile, LinearArgs& args) const {
   args.pack = pack_;
   args.by_unit = by_unit();
-  args.count = chunk.count;
+  args.count = tile.count;
   args.k = matrix_.cols;
-  const size_t piece = by_unit() ? chunk.first / kMostChunkPanels : chunk.first;
+  const size_t piece = by_unit() ? tile.first / kMostTilePanels : tile.first;
   args.panels = reinterpret_cast<const uint8_t*>(packed_ + piece * panel_bytes_);
-  args.panel_stride = chunk.step * panel_bytes_;
-  args.ahead = ahead;
+  args.panel_stride = tile.step * panel_bytes_;
+  args.ahead = ahead_;
 }
 
 void PackedMatrix::pack_slice(size_t slice) {
@@ -80,6 +80,25 @@ void PackedMatrix::pack_blocks(size_t panel) {
   }
 }
 
+// The narrowest pack that keeps every value.
+Pack PackedMatrix::float_pack(ThreadPool& pool) const {
+  if (matrix_.dtype == DType::kF16) return Pack::kF16;
+  if (matrix_.dtype == DType::kBF16) return Pack::kBF16;
+  if (matrix_.dtype != DType::kF32) return Pack::kF32;
+  std::atomic<bool> half{true}, brain{true};
+  pool.run(n_panel(), [&](size_t panel, size_t) {
+    const size_t last = std::min((panel + 1) * kLanes, matrix_.rows) * matrix_.cols;
+    for (size_t i = panel * kLanes * matrix_.cols; i < last && (half || brain); ++i) {
+      float value;
+      std::memcpy(&value, matrix_.bytes.data() + i * sizeof value, sizeof value);
+      const auto bits = std::bit_cast<uint32_t>(value);
+      if (bits != std::bit_cast<uint32_t>(bf16_to_f32(f32_to_bf16(value)))) brain = false;
+      if (bits != std::bit_cast<uint32_t>(f16_to_f32(f32_to_f16(value)))) half = false;
+    }
+  });
+  return half ? Pack::kF16 : brain ? Pack::kBF16 : Pack::kF32;
+}
+
 void PackedMatrix::pack_floats(size_t panel) {
   const size_t first = panel * kLanes, cols = matrix_.cols;
   const size_t count = std::min(kLanes, matrix_.rows - first);
@@ -89,17 +108,24 @@ void PackedMatrix::pack_floats(size_t panel) {
     const std::byte* row = matrix_.bytes.data() + (first + lane) * cols * width;
     for (size_t k = 0; k < cols; ++k) {
       const std::byte* value = row + k * width;
-      if (matrix_.dtype == DType::kF64) {
-        float narrow;
-        info(DType::kF64).decode(value, 1, &narrow);
-        std::memcpy(out + k * unit_bytes_ + lane * 4, &narrow, 4);
-      } else if (matrix_.dtype == DType::kF32) {
-        std::memcpy(out + k * unit_bytes_ + lane * 4, value, 4);
-      } else if (matrix_.dtype == DType::kF16) {
-        std::memcpy(out + k * unit_bytes_ + lane * 2, value, 2);
-      } else {
-        std::memcpy(out + k / 2 * unit_bytes_ + (lane * 2 + k % 2) * 2, value, 2);
+      if (pack_ == Pack::kF32) {
+        float wide;
+        if (matrix_.dtype == DType::kF64) info(DType::kF64).decode(value, 1, &wide);
+        else std::memcpy(&wide, value, 4);
+        std::memcpy(out + k * unit_bytes_ + lane * 4, &wide, 4);
+        continue;
       }
+      uint16_t narrow;
+      if (matrix_.dtype == DType::kF32) {  // exact
+        float wide;
+        std::memcpy(&wide, value, 4);
+        narrow = pack_ == Pack::kF16 ? f32_to_f16(wide) : f32_to_bf16(wide);
+      } else {
+        std::memcpy(&narrow, value, 2);
+      }
+      std::byte* at = pack_ == Pack::kF16 ? out + k * unit_bytes_ + lane * 2
+                                          : out + k / 2 * unit_bytes_ + (lane * 2 + k % 2) * 2;
+      std::memcpy(at, &narrow, 2);
     }
   }
 }

@@ -22,6 +22,22 @@ size_t input_of(PackedLinear& op, const PackedLinear::Input& input) {
   return op.inputs.size() - 1;
 }
 
+// Groups of some microseconds' work, but enough of them to share.
+void make_groups(PackedLinear& op, size_t n_thread) {
+  constexpr size_t kBytes = 24 << 10, kOfEachThread = 8;
+  size_t total = 0, group = 0;
+  for (const PackedLinear::Part& part : op.parts) total += part.weight.bytes();
+  const size_t enough = std::min(kBytes, total / (n_thread * kOfEachThread));
+  op.groups.push_back(0);
+  for (size_t i = 0; i < op.tiles.size(); ++i) {
+    const PackedMatrix& weight = op.parts[op.tiles[i].part].weight;
+    group += weight.bytes() / weight.n_tile();
+    if (group < enough && i + 1 - op.groups.back() < PackedLinear::kMostTiles && i + 1 < op.tiles.size()) continue;
+    op.groups.push_back(i + 1);
+    group = 0;
+  }
+}
+
 PackedOp pack(const EmbedOp& op, const Packer&) {
   PackedEmbed out{&op, {}};
   if (op.norm) out.norm.emplace(*op.norm);
@@ -46,10 +62,11 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
     const bool wide = activations == Activations::kByWeights ? weight.prefers_wide() : activations == Activations::k16;
     out.parts.back().input = input_of(out, {part.in, part.in_offset, part.weight.cols, weight.takes_blocks(),
                                             weight.takes_blocks() && wide, weight.by_unit()});
-    for (size_t i = 0; i < weight.n_chunk(); ++i) out.chunks.push_back({out.parts.size() - 1, weight.chunk(i)});
+    for (size_t i = 0; i < weight.n_tile(); ++i) out.tiles.push_back({out.parts.size() - 1, weight.tile(i)});
     packer.done(part.weight);
   }
-  if (out.chunks.size() > ThreadPool::kMaxChunks)
+  make_groups(out, packer.pool.size());
+  if (out.tiles.size() > ThreadPool::kMaxChunks)
     throw Error(Code::kUnsupported, "{}: {} rows; this program runs matrices of up to {}",
                 op.parts.front().weight.name, op.parts.front().weight.rows,
                 ThreadPool::kMaxChunks * PackedMatrix::kTilePanels * kLanes);
@@ -78,6 +95,10 @@ PackedOp pack(const ScaleOp& op, const Packer&) { return PackedScale{&op}; }
 
 }  // namespace
 
+std::span<const PackedLinear::Tile> PackedLinear::chunk(bool few_rows, size_t i) const {
+  if (!few_rows) return std::span(tiles).subspan(i, 1);
+  return std::span(tiles).subspan(groups[i], groups[i + 1] - groups[i]);
+}
 bool PackedLinear::any_blocks() const {
   return std::any_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
 }

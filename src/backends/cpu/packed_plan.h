@@ -50,13 +50,18 @@ struct PackedLinear {
     bool quantized, wide, sparse;
     bool operator==(const Input&) const = default;
   };
-  struct Chunk {  // a piece of work
+  struct Tile {
     size_t part;
-    PackedMatrix::Chunk panels;
+    PackedMatrix::Tile panels;
   };
   std::vector<Part> parts;
   std::vector<Input> inputs;
-  std::vector<Chunk> chunks;
+  // A piece of work is a tile; with few rows a group of neighbouring tiles, so that small matrices make no small pieces.
+  std::vector<Tile> tiles;
+  std::vector<size_t> groups;  // the first tile of each, and the end
+  static constexpr size_t kMostTiles = 8;  // of a group
+  size_t n_chunk(bool few_rows) const { return few_rows ? groups.size() - 1 : tiles.size(); }
+  std::span<const Tile> chunk(bool few_rows, size_t i) const;
   bool any_blocks() const;   // inputs that are quantized: some, all
   bool only_blocks() const;
 };

@@ -67,7 +67,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
         job_ = stage_inputs(*linear, serial);
         for (size_t t = 0; t < rows_; ++t) quantize_row(*job_, t);
       }
-      return {linear->chunks.size(), few || linear->only_blocks() ? job_ : nullptr};
+      return {linear->n_chunk(few), few || linear->only_blocks() ? job_ : nullptr};
     }
     if (const size_t n = count_chunks(op)) return {n, nullptr};
     run_rows(op, Phase::kAll, 0, rows_);

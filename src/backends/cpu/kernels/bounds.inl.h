@@ -39,16 +39,27 @@ inline double dot_loop_of(size_t n) {
 }
 inline double dot_loop(size_t n, bool wide) { return wide ? dot_loop_of<true>(n) : dot_loop_of<false>(n); }
 
-// Reads n bytes (a multiple of 256) once, in four streams.
-inline void sweep(const uint8_t* p, size_t n) {
-  const size_t stream = n / 4 / 64 * 64;
-  WVec acc[4] = {load_w(p), load_w(p), load_w(p), load_w(p)};
+// Reads n bytes (a multiple of 4096) once, in kStreams streams.
+template <size_t kStreams>
+inline void sweep_streams(const uint8_t* p, size_t n, size_t ahead) {
+  const size_t stream = n / kStreams;
+  WVec acc[kStreams];
+  for (WVec& v : acc) v = load_w(p);
   for (size_t i = 0; i < stream; i += 64)
-#pragma GCC unroll 4
-    for (size_t s = 0; s < 4; ++s) {
-      prefetch(p + s * stream + i + 4096);
+#pragma GCC unroll 8
+    for (size_t s = 0; s < kStreams; ++s) {
+      if (ahead > 0) prefetch(p + s * stream + i + ahead);
       acc[s] = acc[s] | load_w(p + s * stream + i);
     }
-  volatile float sink = sum(to_float(dot<true, 255>(iset1(0), acc[0] | acc[1] | acc[2] | acc[3], p)));
+  for (size_t s = 1; s < kStreams; ++s) acc[0] = acc[0] | acc[s];
+  volatile float sink = sum(to_float(dot<true, 255>(iset1(0), acc[0], p)));
   (void)sink;
+}
+inline void sweep(const uint8_t* p, size_t n, size_t streams, size_t ahead) {
+  switch (streams) {
+    case 1: return sweep_streams<1>(p, n, ahead);
+    case 2: return sweep_streams<2>(p, n, ahead);
+    case 4: return sweep_streams<4>(p, n, ahead);
+    default: return sweep_streams<8>(p, n, ahead);
+  }
 }

@@ -34,7 +34,7 @@ inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
 #pragma GCC unroll 32
     for (size_t p = 0; p < P; ++p) {
       W::load(w[p], weight[p]);
-      if (N == 1) prefetch(w[p] + a.ahead);
+      if (N == 1 && a.ahead > 0) prefetch(w[p] + a.ahead);
       w[p] += W::kBytes;
     }
 #pragma GCC unroll 32
@@ -81,16 +81,29 @@ inline void linear(const LinearArgs& a) {
   }
 }
 
-inline void epilogue(const EpilogueArgs& a) {
+template <ActKind kAct>
+inline void epilogue_of(const EpilogueArgs& a) {
   for (size_t row = 0; row < a.rows; ++row)
-    for (size_t i = 0; i < a.n; i += kLanes) {
-      Vec y = load(a.y + row * a.y_stride + i);
+    for (size_t panel = 0; panel < a.count; ++panel) {
+      const size_t i = panel * a.step;
+      Vec y = load(a.y + row * a.y_stride + panel * kLanes);
       if (a.bias) y = y + load(a.bias + i);
-      y = activate(a.act, y);
+      y = activate<kAct>(y);
       if (a.gate) y = y * load(a.gate + row * a.gate_stride + i);
       if (a.base)
         y = mul_add(load(a.diff + row * a.diff_stride + i), y, load(a.base + row * a.base_stride + i));
       float* out = a.out + row * a.out_stride + i;
       store(out, a.add ? load(out) + y : y);
     }
+}
+inline void epilogue(const EpilogueArgs& a) {
+  switch (a.act) {
+    case ActKind::kNone: return epilogue_of<ActKind::kNone>(a);
+    case ActKind::kTanh: return epilogue_of<ActKind::kTanh>(a);
+    case ActKind::kSigmoid: return epilogue_of<ActKind::kSigmoid>(a);
+    case ActKind::kSilu: return epilogue_of<ActKind::kSilu>(a);
+    case ActKind::kRelu2: return epilogue_of<ActKind::kRelu2>(a);
+    case ActKind::kDecay6: return epilogue_of<ActKind::kDecay6>(a);
+    case ActKind::kDecay7: return epilogue_of<ActKind::kDecay7>(a);
+  }
 }

@@ -89,7 +89,7 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
         sum_a[1][n] = a.sum[2 * at + 1];
         if (F::kGroup == 32) sum_a[0][n] += sum_a[1][n];
       }
-      if (N == 1)
+      if (N == 1 && a.ahead > 0)
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p)
           for (size_t line = 0; line < F::kBytes * 32 / F::kUnit; line += 64)

@@ -46,19 +46,17 @@ inline Vec tanh(Vec x) {
   return select(less(size, set1(0.625f)), near, far);
 }
 
-inline Vec activate(ActKind act, Vec x) {
-  switch (act) {
-    case ActKind::kNone: return x;
-    case ActKind::kTanh: return tanh(x);
-    case ActKind::kSigmoid: return sigmoid(x);
-    case ActKind::kSilu: return x * sigmoid(x);
-    case ActKind::kRelu2: {
-      const Vec positive = max(x, zero());
-      return positive * positive;
-    }
-    case ActKind::kDecay6: return exp(zero() - exp(x));
-    case ActKind::kDecay7: return exp(set1(-0.606531f) * sigmoid(x));
+template <ActKind kAct>
+inline Vec activate(Vec x) {
+  if constexpr (kAct == ActKind::kTanh) return tanh(x);
+  if constexpr (kAct == ActKind::kSigmoid) return sigmoid(x);
+  if constexpr (kAct == ActKind::kSilu) return x * sigmoid(x);
+  if constexpr (kAct == ActKind::kRelu2) {
+    const Vec positive = max(x, zero());
+    return positive * positive;
   }
+  if constexpr (kAct == ActKind::kDecay6) return exp(zero() - exp(x));
+  if constexpr (kAct == ActKind::kDecay7) return exp(set1(-0.606531f) * sigmoid(x));
   return x;
 }
 

@@ -1,23 +1,30 @@
 // Activations in blocks of 32 integers.
 
 // Moves what is not 0 to the front; the list gets its number and places, padded to fours with any place.
-inline size_t keep_active(int32_t (&q)[32], bool keep_all, uint8_t* list) {
+inline void keep_active(int32_t (&q)[32], uint8_t* list) {
+  uint32_t places = 0;
+  for (uint32_t i = 0; i < 32; ++i) places |= static_cast<uint32_t>(q[i] != 0) << i;
   size_t n = 0;
-  for (size_t i = 0; i < 32; ++i) {
-    const int32_t value = q[i];
-    q[n] = value;
+  for (; places != 0; places &= places - 1, ++n) {
+    const int i = __builtin_ctz(places);
+    q[n] = q[i];
     list[1 + n] = static_cast<uint8_t>(i);
-    n += value != 0 || keep_all;
   }
   list[0] = static_cast<uint8_t>(n);
   for (size_t i = n; i < 32; ++i) q[i] = 0;
   for (size_t i = n; i % 4 != 0; ++i) list[1 + i] = list[1];
-  return n;
+}
+
+inline bool worth_lists(const float* x, size_t k) {
+  size_t n = 0;
+  for (size_t i = 0; i < k; ++i) n += x[i] != 0;
+  return n * kActiveShare <= k;
 }
 
 // One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
-inline size_t quantize(const QuantizeArgs& a) {
-  size_t n_active = 0;
+inline void quantize(const QuantizeArgs& a) {
+  const bool lists = a.active && worth_lists(a.x, a.k);
+  if (a.active) a.active[0] = kNoLists;
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
     const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
@@ -34,11 +41,10 @@ inline size_t quantize(const QuantizeArgs& a) {
       first += q[i];
       second += q[i + 16];
     }
-    if (a.active) n_active += keep_active(q, a.keep_all, a.active + b * kActiveBytes);
+    if (lists) keep_active(q, a.active + b * kActiveBytes);
     store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
     a.scale[b] = largest / limit;
     a.sum[2 * b] = first;
     a.sum[2 * b + 1] = second;
   }
-  return n_active;
 }
