@@ -68,9 +68,12 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   }
   using benchmark::Counter;
   const double n = static_cast<double>(state.iterations());
-  const double ops = weight.takes_blocks() ? table->dot_loop(1000000, wide) : table->fma_loop(1000000);
+  const auto loop = [&] {
+    return weight.takes_blocks() ? table->dot_loop(1000000, wide, weight.takes_all_bits()) : table->fma_loop(1000000);
+  };
+  const double ops = loop();
   const auto start = std::chrono::steady_clock::now();
-  benchmark::DoNotOptimize(weight.takes_blocks() ? table->dot_loop(1000000, wide) : table->fma_loop(1000000));
+  benchmark::DoNotOptimize(loop());
   const double bound = ops / seconds_since(start);
   state.counters["GB/s"] = Counter(n * static_cast<double>(weight.bytes()) / 1e9, Counter::kIsRate);
   weight.locate(weight.tile(0), args);  // where all of it begins

@@ -92,36 +92,45 @@ class Neighbour {
   std::thread thread_;
 };
 
-// Fills `row` round by round; a bound is the mean of before and after, so that a rate meets the same weather.
-template <typename Rate, typename Bound>
-void repeat(BenchRow& row, size_t n, Rate rate, Bound bound) {
-  double before = bound();
-  for (size_t i = 0; i < n; ++i) {
-    row.tokens_per_s.push_back(rate());
-    const double after = bound();
-    row.bound_tokens_per_s.push_back((before + after) / 2);
-    before = after;
-  }
-}
 
+struct Rates {
+  double tokens_per_s, bytes_per_s;  // of decoding, of sweeping
+};
 // Few steps and as many sweeps take turns: a shared machine's memory is now fast, now slow, within a second.
-void decode_beside_sweeps(const rwkv_api::Model& model, size_t n, BenchRow& row) {
-  double seconds = 0;
-  row.tokens_per_s.push_back(decode_rate(model, n, row.batch, [&](size_t n_sweep) {
+Rates decode_beside_sweeps(const rwkv_api::Model& model, size_t n, size_t batch) {
+  double seconds_a_byte = 0;
+  const double tokens_per_s = decode_rate(model, n, batch, [&](size_t n_sweep) {
     for (size_t i = 0; i < n_sweep; ++i) {
       double bytes_per_s = 0;
       rwkv_api::check(rwkv_measure_bandwidth(model.get(), &bytes_per_s));
-      seconds += row.bytes_per_token / bytes_per_s;
+      seconds_a_byte += 1 / bytes_per_s;
     }
-  }));
-  row.bound_tokens_per_s.push_back(static_cast<double>(n) / seconds);
+  });
+  return {tokens_per_s, static_cast<double>(n) / seconds_a_byte};
+}
+
+// Few tokens with and without a neighbour take turns. One of the threads shares its core with it and has half: the bound
+// is the fair share of the undisturbed speed.
+void decode_beside_neighbour(const rwkv_api::Model& model, size_t n, BenchRow& row) {
+  constexpr size_t kFew = 8;
+  double disturbed = 0, alone = 0;  // seconds a token
+  for (size_t done = 0; done < n; done += kFew) {
+    {
+      const Neighbour neighbour;
+      disturbed += 1 / decode_rate(model, kFew, row.batch);
+    }
+    alone += 1 / decode_rate(model, kFew, row.batch);
+  }
+  const auto turns = static_cast<double>((n + kFew - 1) / kFew);
+  row.tokens_per_s.push_back(turns / disturbed);
+  row.bound_tokens_per_s.push_back((1 - 0.5 / row.threads) * turns / alone);
 }
 
 // Time, bytes and share of each op over a decoding run.
 void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
   decode_rate(model, 2, batch);
   rwkv_api::check(rwkv_profile_start(model.get(), true));
-  decode_rate(model, n, batch);
+  const Rates rates = decode_beside_sweeps(model, n, batch);
   std::istringstream lines(rwkv_profile_text(model.get()));
   rwkv_api::check(rwkv_profile_start(model.get(), false));
   struct Op {
@@ -138,10 +147,11 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
     ops.push_back(op);
   }
   std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.seconds > b.seconds; });
-  std::printf("\n| op | us a token | share | GB/s |\n|---|---|---|---|\n");
+  std::printf("\n| op | us a token | share | GB/s | of the sweep's %.1f |\n|---|---|---|---|---|\n", rates.bytes_per_s / 1e9);
   for (const Op& op : ops)
-    std::printf("| %s | %.1f | %.1f %% | %.1f |\n", op.name.c_str(), 1e6 * op.seconds / static_cast<double>(n + 1),
-                100 * op.seconds / total, op.bytes / op.seconds / 1e9);
+    std::printf("| %s | %.1f | %.1f %% | %.1f | %.0f %% |\n", op.name.c_str(),
+                1e6 * op.seconds / static_cast<double>(n + 1), 100 * op.seconds / total, op.bytes / op.seconds / 1e9,
+                100 * op.bytes / op.seconds / rates.bytes_per_s);
 }
 
 std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& bench, bool first) {
@@ -161,24 +171,27 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
   for (const size_t n : bench.n_prompt) {
     if (n == 0) continue;
     BenchRow& row = add("pp" + std::to_string(n), "arithmetic", 1, bounds.bytes_per_token / static_cast<double>(n));
-    repeat(row, bench.repetitions, [&] { return prefill_rate(model, n); }, arithmetic);
+    double before = arithmetic();  // a bound is the mean of before and after
+    for (size_t i = 0; i < bench.repetitions; ++i) {
+      row.tokens_per_s.push_back(prefill_rate(model, n));
+      const double after = arithmetic();
+      row.bound_tokens_per_s.push_back((before + after) / 2);
+      before = after;
+    }
   }
   for (const size_t batch : bench.batches)
     for (const size_t n : bench.n_gen) {
       if (n == 0) continue;
       const std::string test = "tg" + std::to_string(n);
-      const auto rate = [&] { return decode_rate(model, n, batch); };
       BenchRow& row = add(test, "bandwidth", batch, bounds.bytes_per_token);
-      for (size_t i = 0; i < bench.repetitions; ++i) decode_beside_sweeps(model, n, row);
+      for (size_t i = 0; i < bench.repetitions; ++i) {
+        const Rates rates = decode_beside_sweeps(model, n, batch);
+        row.tokens_per_s.push_back(rates.tokens_per_s);
+        row.bound_tokens_per_s.push_back(rates.bytes_per_s / bounds.bytes_per_token);
+      }
       if (!bench.neighbour) continue;
-      // One of the threads shares its core with the neighbour and has half of it.
-      const double fair = 1 - 0.5 / bounds.n_thread;
-      repeat(add(test + " neighbour", "fair share", batch, bounds.bytes_per_token), bench.repetitions,
-             [&] {
-               const Neighbour neighbour;
-               return rate();
-             },
-             [&] { return fair * rate(); });
+      BenchRow& disturbed = add(test + " neighbour", "fair share", batch, bounds.bytes_per_token);
+      for (size_t i = 0; i < bench.repetitions; ++i) decode_beside_neighbour(model, n, disturbed);
     }
   print_rows(rows, bench.format, first);
   if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());

@@ -21,6 +21,8 @@ constexpr size_t kControls = 4;
 constexpr int kIdleSpins = 2000;
 // About 10 microseconds, a usual chunk: who has waited longer does the straggler's chunk again.
 constexpr int kStageSpins = 400;
+// About 100 microseconds: who yields beside a busy neighbour is without its core for milliseconds.
+constexpr int kYieldSpins = 4000;
 
 constexpr uint64_t keyed(uint64_t serial, uint64_t count) { return serial << kBits | count; }
 
@@ -44,7 +46,7 @@ size_t cgroup_cores() {
 
 // Spins a while, then lets others run.
 void wait_a_little(int turn) noexcept {
-  if (turn < kStageSpins) pause_cpu();
+  if (turn < kYieldSpins) pause_cpu();
   else std::this_thread::yield();
 }
 

@@ -191,6 +191,26 @@ TEST_P(BlockExactness, holds_for_chunks_threads_and_instruction_sets) {
   EXPECT_LE(max_abs_diff(want.logits, right.logits), spec.type == DType::kQ8_0 ? 1e-3 : 0.3);
 }
 
+// Half of a random model's units are active: after some tokens their matrices are laid out anew.
+TEST(block_exactness, holds_while_layouts_follow_the_zeros) {
+  for (const DType type : {DType::kQ8_0, DType::kQ4_1}) {
+    RandomModel spec;
+    spec.n_embd = 256;
+    spec.n_ffn = 512;
+    spec.head_size = 64;
+    spec.type = type;
+    const Model model = make_model(spec);
+    CpuOptions dense;
+    dense.n_thread = 1;
+    dense.sparse = false;
+    const auto tokens = random_tokens(100, spec.n_vocab, 3);
+    const auto want = feed(*make_cpu_executor(model.plan, dense), tokens, {100});
+    const auto executor = make_cpu(model, 3);
+    expect_same(feed(*executor, tokens, {1}), want, std::string(name(type)) + ", first time");
+    expect_same(feed(*executor, tokens, {2, 1, 3, 50, 1}), want, std::string(name(type)) + ", second time");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     types, BlockExactness,
     testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,

@@ -172,6 +172,27 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
         }
     }
 }
+
+TEST_P(LinearByUnit, can_become_panels) {
+  const DType type = GetParam();
+  ThreadPool pool(2);
+  Arena arena;
+  for (const size_t n_out : {16, 150, 272}) {
+    constexpr size_t cols = 256;
+    const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
+    const Matrix matrix{type, n_out, cols, bytes, "w"};
+    const cpu::PackedMatrix want(matrix, PackOrder::kPanels, pool, arena);
+    cpu::PackedMatrix changed(matrix, PackOrder::kByUnit, pool, arena);
+    std::vector<AlignedBuffer> copies;
+    for (size_t i = 0; i < pool.size(); ++i) copies.emplace_back(changed.slice_bytes());
+    changed.lay_in_panels(pool, copies);
+    EXPECT_FALSE(changed.by_unit());
+    EXPECT_EQ(changed.bytes(), want.bytes());
+    const auto x = random_floats(3 * cols, 1);
+    EXPECT_TRUE(same_bits(run_linear(cpu::kScalarTable, changed, x, cols, 3), run_linear(cpu::kScalarTable, want, x, cols, 3)))
+        << n_out << " outputs";
+  }
+}
 INSTANTIATE_TEST_SUITE_P(types, LinearByUnit,
                          testing::Values(DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kIQ4_NL),
                          [](const auto& p) { return std::string(name(p.param)); });

@@ -91,13 +91,14 @@ Bounds CpuExecutor::measure_bounds() {
   const std::lock_guard lock(mutex_);
   Bounds out;
   out.n_thread = pool_.size();
-  double dots[2] = {};  // of activations of 8 and of 16 bits
+  double dots[2][2] = {};  // [of 16-bit activations][of weights of more than 6 bits]
   for (const PackedOp& op : ops_)
     if (const auto* linear = std::get_if<PackedLinear>(&op))
       for (const PackedLinear::Part& part : linear->parts) {
         const Matrix& m = part.part->weight;
-        (part.weight.takes_blocks() ? dots[linear->inputs[part.input].wide] : out.fma_per_token) +=
-            2.0 * static_cast<double>(m.rows * m.cols);
+        double& sum = part.weight.takes_blocks() ? dots[linear->inputs[part.input].wide][part.weight.takes_all_bits()]
+                                                 : out.fma_per_token;
+        sum += 2.0 * static_cast<double>(m.rows * m.cols);
       }
   out.bytes_per_token = static_cast<double>(weight_bytes(ops_));
   Rates sweeps;
@@ -108,10 +109,15 @@ Bounds CpuExecutor::measure_bounds() {
     return median_rate(pool_, [&](size_t) { return loop(steps); });
   };
   out.fma_per_s = loop_rate(table_.fma_loop);
-  out.dot_per_token = dots[0] + dots[1];
-  const double narrow = loop_rate([&](size_t n) { return table_.dot_loop(n, false); });
-  const double wide = loop_rate([&](size_t n) { return table_.dot_loop(n, true); });
-  out.dot_per_s = out.dot_per_token > 0 ? out.dot_per_token / (dots[0] / narrow + dots[1] / wide) : narrow;
+  double seconds = 0;
+  for (const bool wide : {false, true})
+    for (const bool all_bits : {false, true})
+      if (const double n = dots[wide][all_bits]; n > 0) {
+        out.dot_per_token += n;
+        seconds += n / loop_rate([&](size_t steps) { return table_.dot_loop(steps, wide, all_bits); });
+      }
+  out.dot_per_s = seconds > 0 ? out.dot_per_token / seconds
+                              : loop_rate([&](size_t steps) { return table_.dot_loop(steps, false, false); });
   return out;
 }
 

@@ -44,6 +44,10 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     float* state;
     std::vector<float*> after;  // empty, or for each row where its state is copied; null: nowhere
   };
+  // Of a linear op with a sparse input, over the last rows that were one or two in a step.
+  struct Activity {
+    size_t rows = 0, active = 0;
+  };
   // Ops [first, last): all but the last work row by row and are done when the stage is prepared; the last is cut
   // into chunks. With many rows every op has stages of its own, one a phase.
   enum class Phase : uint8_t { kAll, kRows, kNorm, kMix, kCarry, kQuantize };
@@ -78,6 +82,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void run_piece(std::span<const int32_t> tokens, std::span<const uint32_t> wanted, float* logits);
   void walk_through(const Stages& stages, size_t rows);
   void keep_rows(std::span<const uint32_t> rows);
+  void follow_activity();
   void lap(size_t op);
 
   // stages.cpp
@@ -110,7 +115,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   // linear.cpp
   size_t staged_bytes(const PackedLinear& op, size_t rows) const;
   const LinearJob* stage_inputs(const PackedLinear& op, ThreadPool::Serial serial);
-  void quantize_row(const LinearJob& job, size_t t);
+  size_t quantize_row(const LinearJob& job, size_t t);  // returns how many values of sparse inputs are not 0
   void compute_chunk(const LinearJob& job, size_t chunk, float* y) const;
   void publish_chunk(const LinearJob& job, size_t chunk, const float* y);
 
@@ -126,6 +131,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   std::string name_;
   Arena arena_;                        // the packed weights
   std::vector<PackedOp> ops_;          // body, then head
+  std::vector<Activity> activity_;     // of each op
   size_t tail_ = 0, head_ = 0;         // ops [tail_, head_) need only rows whose logits are wanted, as the head does
   std::vector<Value> tail_inputs_;     // what those read of earlier ops
   Stages body_[2], tail_stages_[2], head_stages_[2], whole_[2];  // few rows, many rows

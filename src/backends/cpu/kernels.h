@@ -13,6 +13,8 @@ constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (k
 constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
 // With more than a share of 1 / kActiveShare of values that are not 0, the slice as one stream is faster than pieces of it.
 constexpr size_t kActiveShare = 3;
+// With more than 1 / kPanelShare for long, the matrix is better stored as panels.
+constexpr size_t kPanelShare = 5;
 constexpr size_t kActiveBytes = 36;    // a block's list: how many of its 32 values are not 0, then which
 constexpr uint8_t kNoLists = 255;      // as the first number of a row: it has too many for lists
 
@@ -134,7 +136,7 @@ struct KernelTable {
   uint32_t needs;  // CpuBits
   size_t act_bytes[2];  // of a quantized block of activations: 8 bits, 16 bits
   void (*linear)(const LinearArgs&);
-  void (*quantize)(const QuantizeArgs&);
+  size_t (*quantize)(const QuantizeArgs&);  // with `active`: how many values are not 0
   void (*epilogue)(const EpilogueArgs&);
   void (*norm)(const NormArgs&);
   void (*mix)(const MixArgs&);
@@ -143,13 +145,13 @@ struct KernelTable {
   void (*wkv7)(const Wkv7Args&);
   // What this instruction set could do at best (kernels/bounds.inl.h).
   double (*fma_loop)(size_t n);
-  double (*dot_loop)(size_t n, bool wide);
+  double (*dot_loop)(size_t n, bool wide, bool all_bits);  // all_bits: weights of more than 6 bits
   void (*sweep)(const uint8_t* p, size_t n, size_t streams, size_t ahead);  // 1, 2, 4 or 8 streams
 };
 
 // What AMX has instead of AVX-512 (tables.cpp).
 void amx_linear(const LinearArgs& a);
-double amx_dot_loop(size_t n, bool wide);
+double amx_dot_loop(size_t n, bool wide, bool all_bits);
 extern const KernelTable kScalarTable, kAvx2Table, kAvx512Table, kNeonTable, kNeonDotprodTable, kNeonI8mmTable;
 
 }  // namespace rwkv::cpu

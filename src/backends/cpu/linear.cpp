@@ -62,22 +62,24 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
   return job;
 }
 
-void CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
+size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
+  size_t n_active = 0;
   for (size_t i = 0; i < job.op->inputs.size(); ++i) {
     const PackedLinear::Input& input = job.op->inputs[i];
     const LinearInput& out = job.inputs[i];
     const float* x = row(input.value, t) + input.offset;
     if (input.quantized) {
       const size_t n_block = input.cols / 32;
-      table_.quantize({x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
-                       out.scale + t * n_block, out.sum + 2 * t * n_block,
-                       out.active ? out.active + t * n_block * kActiveBytes : nullptr});
+      n_active += table_.quantize({x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
+                                   out.scale + t * n_block, out.sum + 2 * t * n_block,
+                                   out.active ? out.active + t * n_block * kActiveBytes : nullptr});
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
       float* copy = out.x + t * out.x_stride;
       std::fill(std::copy_n(x, input.cols, copy), copy + out.x_stride, 0.0f);
     }
   }
+  return n_active;
 }
 
 void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) const {

@@ -9,35 +9,63 @@
 #include "base/half.h"
 
 namespace rwkv::cpu {
+namespace {
+
+constexpr size_t kMostBlockBytes = 34;  // of the types that can be stored by unit: Q8_0's
+
+}  // namespace
 
 PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena)
     : matrix_(matrix),
       packer_(find_packer(matrix.dtype)),
       slices_(order == PackOrder::kByUnit ? find_slice_packer(matrix.dtype) : nullptr) {
-  size_t unit = 1;
   if (slices_) {
-    pack_ = slices_->pack;
-    unit = 32;
-    unit_bytes_ = slices_->unit_bytes;
+    set_layout(slices_->pack, 32, slices_->unit_bytes);
   } else if (packer_) {
-    pack_ = packer_->pack;
-    unit = packer_->unit;
-    unit_bytes_ = packer_->unit_bytes;
+    set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
   } else {
-    pack_ = float_pack(pool);
-    unit = pack_ == Pack::kBF16 ? 2 : 1;
-    unit_bytes_ = unit * kLanes * (pack_ == Pack::kF32 ? sizeof(float) : sizeof(uint16_t));
+    const Pack pack = float_pack(pool);
+    const size_t unit = pack == Pack::kBF16 ? 2 : 1;
+    set_layout(pack, unit, unit * kLanes * (pack == Pack::kF32 ? sizeof(float) : sizeof(uint16_t)));
   }
-  panel_bytes_ = (matrix.cols + unit - 1) / unit * unit_bytes_;
-  // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
-  // too little of what comes: the next block.
-  if (!(cpu_bits() & kCpuAmd)) ahead_ = 2048;
-  else if (packer_ && pack_ != Pack::kQ8_0 && pack_ != Pack::kInt8) ahead_ = 256;
   packed_ = arena.allocate(bytes());
   pool.run(n_piece(), [&](size_t piece, size_t) {
     if (slices_) pack_slice(piece);
     else if (packer_) pack_blocks(piece);
     else pack_floats(piece);
+  });
+}
+
+void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
+  pack_ = pack;
+  unit_bytes_ = unit_bytes;
+  panel_bytes_ = (matrix_.cols + unit - 1) / unit * unit_bytes;
+  // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
+  // too little of what comes: the next block.
+  if (!(cpu_bits() & kCpuAmd)) ahead_ = 2048;
+  else ahead_ = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8 ? 256 : 0;
+}
+
+void PackedMatrix::lay_in_panels(ThreadPool& pool, std::span<const AlignedBuffer> copies) {
+  const size_t slice_bytes = panel_bytes_, n_slice = n_tile();
+  const SlicePacker slices = *slices_;
+  slices_ = nullptr;
+  set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
+  pool.run(n_slice, [&](size_t slice, size_t thread) {
+    std::byte* const begin = packed_ + slice * slice_bytes;
+    std::byte* const copy = copies[thread].data();
+    std::memcpy(copy, begin, slice_bytes);
+    std::memset(begin, 0, slice_bytes);
+    for (size_t p = 0; p < kMostTilePanels; ++p)
+      for (size_t unit = 0; unit < matrix_.cols / 32; ++unit) {
+        std::byte blocks[kLanes][kMostBlockBytes];
+        const std::byte* rows[kLanes];
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          slices.unpack_output(copy + unit * slices.unit_bytes, p * kLanes + lane, blocks[lane]);
+          rows[lane] = blocks[lane];
+        }
+        packer_->pack_unit(rows, begin + p * panel_bytes_ + unit * unit_bytes_);
+      }
   });
 }
 

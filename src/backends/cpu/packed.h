@@ -34,6 +34,11 @@ class PackedMatrix {
   // The arena must outlive it. kByUnit only for types of find_slice_packer.
   PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena);
 
+  // From by unit to panels, in place: for inputs that turned out not to be mostly zeros. Nobody may read meanwhile.
+  // copies: a buffer of slice_bytes() for each thread.
+  void lay_in_panels(ThreadPool& pool, std::span<const AlignedBuffer> copies);
+  size_t slice_bytes() const { return by_unit() ? panel_bytes_ : 0; }
+
   size_t n_tile() const { return (n_panel() + tile_panels() - 1) / tile_panels(); }
   Tile tile(size_t i) const;
   void locate(const Tile& tile, LinearArgs& args) const;  // pack, panels, strides, ahead, count, k, by_unit
@@ -43,6 +48,9 @@ class PackedMatrix {
   bool by_unit() const { return slices_ != nullptr; }
   // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
   bool takes_blocks() const { return packer_ != nullptr; }
+  bool takes_all_bits() const {  // of a byte: the kernel's weights go beyond 6 bits
+    return pack_ == Pack::kQ8_0 || pack_ == Pack::kInt8 || pack_ == Pack::kIQ4_NL || pack_ == Pack::kIQ4_XS;
+  }
   bool prefers_wide() const { return packer_ && packer_->wide; }
   size_t bytes() const { return n_piece() * panel_bytes_; }
 
@@ -50,6 +58,7 @@ class PackedMatrix {
   size_t tile_panels() const { return by_unit() ? kMostTilePanels : kTilePanels; }
   // Panels, or slices.
   size_t n_piece() const { return by_unit() ? n_tile() : n_panel(); }
+  void set_layout(Pack pack, size_t unit, size_t unit_bytes);
   Pack float_pack(ThreadPool& pool) const;
   void pack_slice(size_t slice);
   void pack_floats(size_t panel);

@@ -1,6 +1,7 @@
 #include "backends/cpu/packed_plan.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/error.h"
 
@@ -20,22 +21,6 @@ size_t input_of(PackedLinear& op, const PackedLinear::Input& input) {
   if (found != op.inputs.end()) return static_cast<size_t>(found - op.inputs.begin());
   op.inputs.push_back(input);
   return op.inputs.size() - 1;
-}
-
-// Groups of some microseconds' work, but enough of them to share.
-void make_groups(PackedLinear& op, size_t n_thread) {
-  constexpr size_t kBytes = 24 << 10, kOfEachThread = 8;
-  size_t total = 0, group = 0;
-  for (const PackedLinear::Part& part : op.parts) total += part.weight.bytes();
-  const size_t enough = std::min(kBytes, total / (n_thread * kOfEachThread));
-  op.groups.push_back(0);
-  for (size_t i = 0; i < op.tiles.size(); ++i) {
-    const PackedMatrix& weight = op.parts[op.tiles[i].part].weight;
-    group += weight.bytes() / weight.n_tile();
-    if (group < enough && i + 1 - op.groups.back() < PackedLinear::kMostTiles && i + 1 < op.tiles.size()) continue;
-    op.groups.push_back(i + 1);
-    group = 0;
-  }
 }
 
 PackedOp pack(const EmbedOp& op, const Packer&) {
@@ -62,10 +47,9 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
     const bool wide = activations == Activations::kByWeights ? weight.prefers_wide() : activations == Activations::k16;
     out.parts.back().input = input_of(out, {part.in, part.in_offset, part.weight.cols, weight.takes_blocks(),
                                             weight.takes_blocks() && wide, weight.by_unit()});
-    for (size_t i = 0; i < weight.n_tile(); ++i) out.tiles.push_back({out.parts.size() - 1, weight.tile(i)});
     packer.done(part.weight);
   }
-  make_groups(out, packer.pool.size());
+  out.make_tiles(packer.pool.size());
   if (out.tiles.size() > ThreadPool::kMaxChunks)
     throw Error(Code::kUnsupported, "{}: {} rows; this program runs matrices of up to {}",
                 op.parts.front().weight.name, op.parts.front().weight.rows,
@@ -94,6 +78,47 @@ PackedOp pack(const DeepEmbedOp& op, const Packer&) { return PackedDeepEmbed{&op
 PackedOp pack(const ScaleOp& op, const Packer&) { return PackedScale{&op}; }
 
 }  // namespace
+
+void PackedLinear::make_tiles(size_t n_thread) {
+  // Groups of some microseconds' work, but enough of them to share.
+  constexpr size_t kBytes = 24 << 10, kOfEachThread = 8;
+  size_t total = 0, group = 0;
+  for (const Part& part : parts) total += part.weight.bytes();
+  const size_t enough = std::min(kBytes, total / (n_thread * kOfEachThread));
+  tiles.clear();
+  groups.assign(1, 0);
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const PackedMatrix& weight = parts[p].weight;
+    for (size_t i = 0; i < weight.n_tile(); ++i) {
+      tiles.push_back({p, weight.tile(i)});
+      group += weight.bytes() / weight.n_tile();
+      if (group < enough && tiles.size() - groups.back() < kMostTiles) continue;
+      groups.push_back(tiles.size());
+      group = 0;
+    }
+  }
+  if (groups.back() < tiles.size()) groups.push_back(tiles.size());
+}
+bool PackedLinear::lay_in_panels(ThreadPool& pool) try {
+  size_t most = 0, n_tile = 0;
+  for (const Part& part : parts) {
+    most = std::max(most, part.weight.slice_bytes());
+    n_tile += part.weight.n_tile() * (part.weight.by_unit() ? 2 : 1);
+  }
+  std::vector<AlignedBuffer> copies;
+  for (size_t i = 0; i < pool.size(); ++i) copies.emplace_back(most);
+  tiles.reserve(n_tile);
+  groups.reserve(n_tile + 1);
+  for (Part& part : parts)
+    if (part.weight.by_unit()) part.weight.lay_in_panels(pool, copies);
+  for (Input& input : inputs) input.sparse = false;
+  make_tiles(pool.size());
+  return true;
+} catch (const Error&) {
+  return false;
+} catch (const std::bad_alloc&) {
+  return false;
+}
 
 std::span<const PackedLinear::Tile> PackedLinear::chunk(bool few_rows, size_t i) const {
   if (!few_rows) return std::span(tiles).subspan(i, 1);

@@ -62,6 +62,9 @@ struct PackedLinear {
   static constexpr size_t kMostTiles = 8;  // of a group
   size_t n_chunk(bool few_rows) const { return few_rows ? groups.size() - 1 : tiles.size(); }
   std::span<const Tile> chunk(bool few_rows, size_t i) const;
+  void make_tiles(size_t n_thread);      // from the parts
+  // All parts, as PackedMatrix does. False: there is not enough memory, and nothing has changed.
+  bool lay_in_panels(ThreadPool& pool);
   bool any_blocks() const;   // inputs that are quantized: some, all
   bool only_blocks() const;
 };

@@ -1,4 +1,4 @@
-// Block-quantized matrices -> slices of 128 outputs by unit, in the layouts of kernels/linear_slices.inl.h. The quants
+// Block-quantized matrices <-> slices of 128 outputs by unit, in the layouts of kernels/linear_slices.inl.h. The quants
 // and scales are the file's own; only their places change.
 #pragma once
 
@@ -13,6 +13,7 @@ struct SlicePacker {
   size_t unit_bytes;  // of 32 k of 128 outputs
   // Adds output `o` of one unit, whose block is `in`; `out` was all zeros before the first.
   void (*pack_output)(const std::byte* in, size_t o, std::byte* out) noexcept;
+  void (*unpack_output)(const std::byte* unit, size_t o, std::byte* block) noexcept;  // the reverse
 };
 
 const SlicePacker* find_slice_packer(DType dtype) noexcept;  // null: such matrices are not stored by unit

@@ -65,7 +65,12 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
       const bool few = rows_ < kManyRows;
       if (few) {
         job_ = stage_inputs(*linear, serial);
-        for (size_t t = 0; t < rows_; ++t) quantize_row(*job_, t);
+        size_t n_active = 0;
+        for (size_t t = 0; t < rows_; ++t) n_active += quantize_row(*job_, t);
+        if (linear->inputs.front().sparse && rows_ <= kSparseRows) {
+          activity_[i].rows += rows_;
+          activity_[i].active += n_active;
+        }
       }
       return {linear->n_chunk(few), few || linear->only_blocks() ? job_ : nullptr};
     }

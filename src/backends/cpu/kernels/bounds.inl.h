@@ -16,8 +16,8 @@ inline double fma_loop(size_t n) {
 }
 
 // Integer dot products in registers, of activations of 16 bits (`wide`; where those are two planes, of one) or 8 bits;
-// returns the operations (a multiplication and an addition each).
-template <bool kWide>
+// and weights of up to kLargest; returns the operations (a multiplication and an addition each).
+template <bool kWide, int kLargest>
 inline double dot_loop_of(size_t n) {
   alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
   for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
@@ -28,8 +28,8 @@ inline double dot_loop_of(size_t n) {
 #pragma GCC unroll 16
     for (size_t i = 0; i < kLoopVecs; ++i) {
       touch(w);  // or the product would be computed once, where it is an instruction of its own
-      if constexpr (short_steps(15, kWide) > 0) acc[i] = short_dot(acc[i], w, act);
-      else acc[i] = dot<kWide, 15>(acc[i], w, act);
+      if constexpr (short_steps(kLargest, kWide) > 0) acc[i] = short_dot(acc[i], w, act);
+      else acc[i] = dot<kWide, kLargest>(acc[i], w, act);
     }
   IVec total = iset1(0);
   for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
@@ -37,7 +37,10 @@ inline double dot_loop_of(size_t n) {
   (void)sink;
   return 2.0 * 64 * static_cast<double>(kLoopVecs * n);
 }
-inline double dot_loop(size_t n, bool wide) { return wide ? dot_loop_of<true>(n) : dot_loop_of<false>(n); }
+inline double dot_loop(size_t n, bool wide, bool all_bits) {
+  if (wide) return all_bits ? dot_loop_of<true, 255>(n) : dot_loop_of<true, 15>(n);
+  return all_bits ? dot_loop_of<false, 255>(n) : dot_loop_of<false, 15>(n);
+}
 
 // Reads n bytes (a multiple of 4096) once, in kStreams streams.
 template <size_t kStreams>

@@ -15,15 +15,16 @@ inline void keep_active(int32_t (&q)[32], uint8_t* list) {
   for (size_t i = n; i % 4 != 0; ++i) list[1 + i] = list[1];
 }
 
-inline bool worth_lists(const float* x, size_t k) {
+inline size_t count_active(const float* x, size_t k) {
   size_t n = 0;
   for (size_t i = 0; i < k; ++i) n += x[i] != 0;
-  return n * kActiveShare <= k;
+  return n;
 }
 
 // One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
-inline void quantize(const QuantizeArgs& a) {
-  const bool lists = a.active && worth_lists(a.x, a.k);
+inline size_t quantize(const QuantizeArgs& a) {
+  const size_t n_active = a.active ? count_active(a.x, a.k) : 0;
+  const bool lists = a.active && n_active * kActiveShare <= a.k;
   if (a.active) a.active[0] = kNoLists;
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
@@ -47,4 +48,5 @@ inline void quantize(const QuantizeArgs& a) {
     a.sum[2 * b] = first;
     a.sum[2 * b + 1] = second;
   }
+  return n_active;
 }
