@@ -69,7 +69,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   using benchmark::Counter;
   const double n = static_cast<double>(state.iterations());
   const auto loop = [&] {
-    return weight.takes_blocks() ? table->dot_loop(1000000, wide, weight.takes_all_bits()) : table->fma_loop(1000000);
+    return weight.takes_blocks() ? table->dot_loop(1000000, wide, weight.pack()) : table->fma_loop(1000000);
   };
   const double ops = loop();
   const auto start = std::chrono::steady_clock::now();

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <numeric>
 
 #include "backends/cpu/cpu_executor.h"
@@ -91,13 +92,12 @@ Bounds CpuExecutor::measure_bounds() {
   const std::lock_guard lock(mutex_);
   Bounds out;
   out.n_thread = pool_.size();
-  double dots[2][2] = {};  // [of 16-bit activations][of weights of more than 6 bits]
+  std::map<std::pair<bool, Pack>, double> dots;  // of each width of activations and pack
   for (const PackedOp& op : ops_)
     if (const auto* linear = std::get_if<PackedLinear>(&op))
       for (const PackedLinear::Part& part : linear->parts) {
         const Matrix& m = part.part->weight;
-        double& sum = part.weight.takes_blocks() ? dots[linear->inputs[part.input].wide][part.weight.takes_all_bits()]
-                                                 : out.fma_per_token;
+        double& sum = part.weight.takes_blocks() ? dots[{linear->inputs[part.input].wide, part.weight.pack()}] : out.fma_per_token;
         sum += 2.0 * static_cast<double>(m.rows * m.cols);
       }
   out.bytes_per_token = static_cast<double>(weight_bytes(ops_));
@@ -110,14 +110,14 @@ Bounds CpuExecutor::measure_bounds() {
   };
   out.fma_per_s = loop_rate(table_.fma_loop);
   double seconds = 0;
-  for (const bool wide : {false, true})
-    for (const bool all_bits : {false, true})
-      if (const double n = dots[wide][all_bits]; n > 0) {
-        out.dot_per_token += n;
-        seconds += n / loop_rate([&](size_t steps) { return table_.dot_loop(steps, wide, all_bits); });
-      }
+  for (const auto& [kind, n] : dots) {
+    out.dot_per_token += n;
+    seconds += n / loop_rate([&, wide = kind.first, pack = kind.second](size_t steps) {
+      return table_.dot_loop(steps, wide, pack);
+    });
+  }
   out.dot_per_s = seconds > 0 ? out.dot_per_token / seconds
-                              : loop_rate([&](size_t steps) { return table_.dot_loop(steps, false, false); });
+                              : loop_rate([&](size_t steps) { return table_.dot_loop(steps, false, Pack::kQ4_0); });
   return out;
 }
 

@@ -145,13 +145,13 @@ struct KernelTable {
   void (*wkv7)(const Wkv7Args&);
   // What this instruction set could do at best (kernels/bounds.inl.h).
   double (*fma_loop)(size_t n);
-  double (*dot_loop)(size_t n, bool wide, bool all_bits);  // all_bits: weights of more than 6 bits
+  double (*dot_loop)(size_t n, bool wide, Pack pack);
   void (*sweep)(const uint8_t* p, size_t n, size_t streams, size_t ahead);  // 1, 2, 4 or 8 streams
 };
 
 // What AMX has instead of AVX-512 (tables.cpp).
 void amx_linear(const LinearArgs& a);
-double amx_dot_loop(size_t n, bool wide, bool all_bits);
+double amx_dot_loop(size_t n, bool wide, Pack pack);
 extern const KernelTable kScalarTable, kAvx2Table, kAvx512Table, kNeonTable, kNeonDotprodTable, kNeonI8mmTable;
 
 }  // namespace rwkv::cpu

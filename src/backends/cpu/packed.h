@@ -48,9 +48,7 @@ class PackedMatrix {
   bool by_unit() const { return slices_ != nullptr; }
   // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
   bool takes_blocks() const { return packer_ != nullptr; }
-  bool takes_all_bits() const {  // of a byte: the kernel's weights go beyond 6 bits
-    return pack_ == Pack::kQ8_0 || pack_ == Pack::kInt8 || pack_ == Pack::kIQ4_NL || pack_ == Pack::kIQ4_XS;
-  }
+  Pack pack() const { return pack_; }
   bool prefers_wide() const { return packer_ && packer_->wide; }
   size_t bytes() const { return n_piece() * panel_bytes_; }
 

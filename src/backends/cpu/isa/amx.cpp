@@ -30,6 +30,6 @@ void amx_linear(const LinearArgs& a) {
   if (a.pack <= Pack::kBF16 || a.rows < amx::kFewTileRows) kAvx512Table.linear(a);
   else amx::linear_blocks(a);
 }
-double amx_dot_loop(size_t n, bool, bool) { return amx::tile_loop(n); }
+double amx_dot_loop(size_t n, bool, Pack) { return amx::tile_loop(n); }
 
 }  // namespace rwkv::cpu

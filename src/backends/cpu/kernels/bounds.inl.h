@@ -15,32 +15,54 @@ inline double fma_loop(size_t n) {
   return 2.0 * 16 * static_cast<double>(kLoopVecs * n);
 }
 
-// Integer dot products in registers, of activations of 16 bits (`wide`; where those are two planes, of one) or 8 bits;
-// and weights of up to kLargest; returns the operations (a multiplication and an addition each).
-template <bool kWide, int kLargest>
+// Integer dot products in registers, as the kernels make them of weights of up to kLargest whose scale changes every kGroup
+// k; activations of 16 bits (`wide`; where those are two planes, of one) or 8. Returns the operations (a multiplication and
+// an addition each).
+template <bool kWide, int kLargest, size_t kGroup>
 inline double dot_loop_of(size_t n) {
+  constexpr size_t kShort = short_steps(kLargest, kWide), kRun = kShort < kGroup / 4 ? kShort : kGroup / 4;
+  constexpr size_t kVecs = kRun > 0 ? kLoopVecs / 2 : kLoopVecs, kSteps = kRun > 0 ? kRun : 1;
   alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
   for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
   WVec w = load_w(weights);
-  IVec acc[kLoopVecs];
-  for (size_t i = 0; i < kLoopVecs; ++i) acc[i] = iset1(static_cast<int32_t>(i));
-  for (size_t step = 0; step < n; ++step)
+  IVec acc[kVecs];
+  for (size_t i = 0; i < kVecs; ++i) acc[i] = iset1(static_cast<int32_t>(i));
+  for (size_t step = 0; step < n; ++step) {
+    IVec run[kVecs];
+#pragma GCC unroll 8
+    for (size_t k = 0; k < kSteps; ++k)
 #pragma GCC unroll 16
-    for (size_t i = 0; i < kLoopVecs; ++i) {
-      touch(w);  // or the product would be computed once, where it is an instruction of its own
-      if constexpr (short_steps(kLargest, kWide) > 0) acc[i] = short_dot(acc[i], w, act);
-      else acc[i] = dot<kWide, kLargest>(acc[i], w, act);
-    }
+      for (size_t i = 0; i < kVecs; ++i) {
+        touch(w);  // or the product would be computed once, where it is an instruction of its own
+        if constexpr (kRun > 0) run[i] = short_dot(k == 0 ? iset1(0) : run[i], w, act);
+        else acc[i] = dot<kWide, kLargest>(acc[i], w, act);
+      }
+    if constexpr (kRun > 0)
+#pragma GCC unroll 16
+      for (size_t i = 0; i < kVecs; ++i) acc[i] = acc[i] + widen(run[i]);
+  }
   IVec total = iset1(0);
-  for (size_t i = 0; i < kLoopVecs; ++i) total = total + acc[i];
+  for (size_t i = 0; i < kVecs; ++i) total = total + acc[i];
   volatile float sink = sum(to_float(total));
   (void)sink;
-  return 2.0 * 64 * static_cast<double>(kLoopVecs * n);
+  return 2.0 * 64 * static_cast<double>(kVecs * kSteps * n);
 }
-inline double dot_loop(size_t n, bool wide, bool all_bits) {
-  if (wide) return all_bits ? dot_loop_of<true, 255>(n) : dot_loop_of<true, 15>(n);
-  return all_bits ? dot_loop_of<false, 255>(n) : dot_loop_of<false, 15>(n);
+template <bool kWide>
+inline double dot_loop_of(size_t n, Pack pack) {
+  switch (pack) {
+    case Pack::kQ4_0:
+    case Pack::kQ4_1:
+    case Pack::kQ4_K: return dot_loop_of<kWide, 15, 32>(n);
+    case Pack::kQ5_0:
+    case Pack::kQ5_1:
+    case Pack::kQ5_K: return dot_loop_of<kWide, 31, 32>(n);
+    case Pack::kQ2_K:
+    case Pack::kQ3_K: return dot_loop_of<kWide, 7, 16>(n);
+    case Pack::kQ6_K: return dot_loop_of<kWide, 63, 16>(n);
+    default: return dot_loop_of<kWide, 255, 32>(n);
+  }
 }
+inline double dot_loop(size_t n, bool wide, Pack pack) { return wide ? dot_loop_of<true>(n, pack) : dot_loop_of<false>(n, pack); }
 
 // Reads n bytes (a multiple of 4096) once, in kStreams streams.
 template <size_t kStreams>

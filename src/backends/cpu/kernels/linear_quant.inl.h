@@ -56,10 +56,10 @@ inline void quant_group(const uint8_t* const* w, size_t b, const uint8_t* const*
       acc[p][n] = mul_add(to_float(total), scale * set1(scale_a[n]), acc[p][n]);
     }
     if (F::kHasMin) {
-      const Vec min = zero() - F::min(w[p], b, kHalf);
+      const Vec min = F::min(w[p], b, kHalf);
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n)
-        acc[p][n] = mul_add(min, set1(scale_a[n] * static_cast<float>(sum_a[n])), acc[p][n]);
+        acc[p][n] = neg_mul_add(min, set1(scale_a[n] * static_cast<float>(sum_a[n])), acc[p][n]);
     }
   }
 }

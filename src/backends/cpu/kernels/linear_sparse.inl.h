@@ -81,7 +81,7 @@ inline void slice_row(const LinearArgs& a, size_t row) {
       if constexpr (short_steps(F::kLargest, kWide) > 0) total = widen(total);
       total = total + iset1((dot_bias(F::kLargest) - F::kOffset) * sum_a);
       acc[p] = mul_add(to_float(total), F::scale(unit, p) * scale_a, acc[p]);
-      if (F::kHasMin) acc[p] = mul_add(zero() - F::min(unit, p), sum_scaled, acc[p]);
+      if (F::kHasMin) acc[p] = neg_mul_add(F::min(unit, p), sum_scaled, acc[p]);
     }
   }
   for (size_t p = 0; p < a.count; ++p) store(a.y + row * a.y_stride + p * kLanes, acc[p]);

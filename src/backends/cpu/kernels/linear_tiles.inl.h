@@ -21,14 +21,14 @@ inline void tile_group(const LinearArgs& a, const uint8_t* w, size_t b, size_t a
   alignas(64) int32_t sums[act_planes(kWide) * kTileRows * kLanes];
   tile_sums<F, kWide, kHalf>(w, b, a.blocks + at * act_bytes(kWide), stride, sums);
   const Vec scale = F::scale(w, b, kHalf);
-  const Vec min = F::kHasMin ? zero() - F::min(w, b, kHalf) : zero();
+  const Vec min = F::kHasMin ? F::min(w, b, kHalf) : zero();
   for (size_t n = 0; n < n_row; ++n, at += a.row_blocks) {
     const int32_t sum_a = F::kGroup == 32 ? a.sum[2 * at] + a.sum[2 * at + 1] : a.sum[2 * at + kHalf];
     IVec total = load_sums(sums + n * kLanes);
     if (act_planes(kWide) == 2) total = times256(total) + load_sums(sums + (kTileRows + n) * kLanes);
     total = total + iset1(-F::kOffset * sum_a);
     acc[n] = mul_add(to_float(total), scale * set1(a.scale[at]), acc[n]);
-    if (F::kHasMin) acc[n] = mul_add(min, set1(a.scale[at] * static_cast<float>(sum_a)), acc[n]);
+    if (F::kHasMin) acc[n] = neg_mul_add(min, set1(a.scale[at] * static_cast<float>(sum_a)), acc[n]);
   }
 }
 

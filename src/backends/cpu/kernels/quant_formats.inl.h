@@ -81,15 +81,14 @@ struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 1
   static constexpr int32_t kOffset = 0, kLargest = 3;
   static constexpr bool kHasMin = true;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return two_bits(u + 320 + 128 * b, j); }
-  static Vec nibble_row(const uint8_t* u, size_t b, size_t half, unsigned shift) {
-    uint8_t out[16];
-    for (size_t i = 0; i < 16; ++i) out[i] = static_cast<uint8_t>(u[64 + 32 * b + 16 * half + i] >> shift & 15);
-    return load_u8(out);
+  // Bytes as floats, and their high nibbles: (16 h + l) / 16 - 15 / 32 rounds to h.
+  static Vec bytes(const uint8_t* u, size_t b, size_t half) { return load_u8(u + 64 + 32 * b + 16 * half); }
+  static Vec high(Vec bytes) { return round(mul_add(bytes, set1(1.0f / 16), set1(-15.0f / 32))); }
+  static Vec scale(const uint8_t* u, size_t b, size_t half) {
+    const Vec both = bytes(u, b, half);
+    return half_row(u) * neg_mul_add(set1(16), high(both), both);
   }
-  static Vec scale(const uint8_t* u, size_t b, size_t half) { return half_row(u) * nibble_row(u, b, half, 0); }
-  static Vec min(const uint8_t* u, size_t b, size_t half) {
-    return half_row(u + 32) * nibble_row(u, b, half, 4);
-  }
+  static Vec min(const uint8_t* u, size_t b, size_t half) { return half_row(u + 32) * high(bytes(u, b, half)); }
 };
 struct Q3_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; two bits and a third bit
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 192, kGroup = 16;
@@ -97,8 +96,9 @@ struct Q3_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; two bits and
   static constexpr bool kHasMin = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) {
     const uint8_t* block = u + 288 + 192 * b;
-    const WVec high = mask(shift_right(load_w(block + 128), static_cast<unsigned>(j)), 0x01);
-    return two_bits(block, j) | shift_left(high, 2);
+    const WVec third = load_w(block + 128);  // bit j, wanted as 4
+    return two_bits(block, j) |
+           mask(j < 2 ? shift_left(third, static_cast<unsigned>(2 - j)) : shift_right(third, static_cast<unsigned>(j - 2)), 0x04);
   }
   static Vec scale(const uint8_t* u, size_t b, size_t half) {
     return half_row(u) * load_i8(u + 32 + 32 * b + 16 * half);

@@ -50,6 +50,9 @@ inline Vec operator/(Vec a, Vec b) {
 inline Vec mul_add(Vec a, Vec b, Vec c) {
   return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
+inline Vec neg_mul_add(Vec a, Vec b, Vec c) {  // c - a b
+  return each([&](int i) { return vfmsq_f32(c.q[i], a.q[i], b.q[i]); });
+}
 // As on x86: the second operand where the comparison fails, NaN included.
 inline Vec max(Vec a, Vec b) {
   return each([&](int i) { return vbslq_f32(vcgtq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]); });

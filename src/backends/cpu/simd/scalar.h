@@ -43,6 +43,9 @@ inline Vec operator/(Vec a, Vec b) {
 [[gnu::noinline]] inline Vec mul_add(Vec a, Vec b, Vec c) {
   return each([&](int i) { return fmaf(a.x[i], b.x[i], c.x[i]); });
 }
+[[gnu::noinline]] inline Vec neg_mul_add(Vec a, Vec b, Vec c) {  // c - a b
+  return each([&](int i) { return fmaf(-a.x[i], b.x[i], c.x[i]); });
+}
 inline Vec max(Vec a, Vec b) {
   return each([&](int i) { return a.x[i] > b.x[i] ? a.x[i] : b.x[i]; });
 }
