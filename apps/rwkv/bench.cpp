@@ -195,6 +195,7 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
     }
   print_rows(rows, bench.format, first);
   if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());
+  measure();
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,
                bounds.dot_per_s / 1e9, bounds.fma_per_s / 1e9);
   return rows;

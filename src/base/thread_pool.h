@@ -62,7 +62,7 @@ class ThreadPool {
     run_few(n_chunk, f);
   }
 
-  // Chunks that a stage with a context may have. Not during a walk.
+  // Chunks that a stage with a context may have. Before the first walk with such a stage.
   void reserve_redo(size_t n_chunk);
   // Returns when no thread is in stage `serial` or an earlier one. From prepare, or between walks.
   void wait_left(Serial serial) const;

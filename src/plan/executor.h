@@ -67,7 +67,7 @@ class Executor {
   // checked (check_step). Afterwards the slots hold the state after their last row.
   virtual void run(const Step& step, std::span<float> logits) = 0;
 
-  // Takes about a second. Error{kUnsupported} where it makes no sense.
+  // Takes some seconds, for large models more. Error{kUnsupported} where it makes no sense.
   virtual Bounds measure_bounds();
   virtual double measure_bandwidth();  // bytes per second of one more sweep
 

@@ -84,7 +84,7 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
 TEST(packed, f32_that_sixteen_bits_hold_takes_sixteen_bits) {
   ThreadPool pool(2);
   Arena arena;
-  constexpr size_t n_out = 33, cols = 19;
+  constexpr size_t n_out = 33, cols = 20;
   for (const DType narrow : {DType::kF16, DType::kBF16}) {
     const std::vector<std::byte> narrow_bytes = random_matrix(narrow, n_out * cols);
     std::vector<float> values(n_out * cols);

@@ -63,24 +63,25 @@ size_t weight_bytes(std::span<const PackedOp> ops) {
 // prefetching, in turns.
 double CpuExecutor::sweep() {
   const size_t share = std::max<size_t>(weight_bytes(ops_) / pool_.size() / 4096, 256) * 4096;
-  const auto rate = [&](const SweepWay& way) {
+  const auto rate = [&](const SweepWay& way, size_t n) {
     return rate_of(pool_, [&](size_t i) {
-      table_.sweep(sweep_buffer_.as<uint8_t>() + i * share, share, way.streams, way.ahead);
-      return static_cast<double>(share);
+      table_.sweep(sweep_buffer_.as<uint8_t>() + i * share, n, way.streams, way.ahead);
+      return static_cast<double>(n);
     });
   };
   if (!best_sweep_) {
     sweep_buffer_ = AlignedBuffer(share * pool_.size() + 8192);
     std::memset(sweep_buffer_.data(), 1, sweep_buffer_.size());
     constexpr SweepWay kWays[] = {{1, 0}, {2, 0}, {4, 0}, {8, 0}, {1, 2048}, {2, 2048}, {4, 2048}, {8, 2048}};
+    const size_t n = std::min(share, (size_t{512} << 20) / pool_.size() / 4096 * 4096);  // more than caches hold
     Rates rates[std::size(kWays)];
     for (size_t round = 0; round < kRounds; ++round)
-      for (size_t i = 0; i < std::size(kWays); ++i) rates[i][round] = rate(kWays[i]);
+      for (size_t i = 0; i < std::size(kWays); ++i) rates[i][round] = rate(kWays[i], n);
     const auto best = std::max_element(std::begin(rates), std::end(rates),
                                        [](const Rates& a, const Rates& b) { return median(a) < median(b); });
     best_sweep_ = kWays[best - std::begin(rates)];
   }
-  return rate(*best_sweep_);
+  return rate(*best_sweep_, share);
 }
 
 double CpuExecutor::measure_bandwidth() {

@@ -246,17 +246,19 @@ void CpuExecutor::run(const Step& step, std::span<float> logits) {
 }
 
 // Matrices by unit whose inputs are not mostly zeros after all become panels, which stream faster; the bits are the same.
+// One op a step, so that no token waits for all.
 void CpuExecutor::follow_activity() {
   constexpr size_t kEnoughRows = 64;
   for (size_t i = 0; i < ops_.size(); ++i) {
     Activity& seen = activity_[i];
     if (seen.rows < kEnoughRows) continue;
     auto& linear = std::get<PackedLinear>(ops_[i]);
-    if (seen.active * kPanelShare > seen.rows * linear.inputs.front().cols) {
-      pool_.wait_left(pool_.last_serial());
-      linear.lay_in_panels(pool_);
-    }
+    const bool dense = seen.active * kPanelShare > seen.rows * linear.sparse_cols();
     seen = {};
+    if (!dense) continue;
+    pool_.wait_left(pool_.last_serial());
+    linear.lay_in_panels(pool_);
+    return;
   }
 }
 

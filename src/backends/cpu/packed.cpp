@@ -113,18 +113,21 @@ Pack PackedMatrix::float_pack(ThreadPool& pool) const {
   if (matrix_.dtype == DType::kF16) return Pack::kF16;
   if (matrix_.dtype == DType::kBF16) return Pack::kBF16;
   if (matrix_.dtype != DType::kF32) return Pack::kF32;
-  std::atomic<bool> half{true}, brain{true};
+  std::atomic<bool> all_half{true}, all_brain{matrix_.cols % 2 == 0};  // a last pair would read past the activations
   pool.run(n_panel(), [&](size_t panel, size_t) {
     const size_t last = std::min((panel + 1) * kLanes, matrix_.rows) * matrix_.cols;
+    bool half = all_half, brain = all_brain;
     for (size_t i = panel * kLanes * matrix_.cols; i < last && (half || brain); ++i) {
       float value;
       std::memcpy(&value, matrix_.bytes.data() + i * sizeof value, sizeof value);
       const auto bits = std::bit_cast<uint32_t>(value);
-      if (bits != std::bit_cast<uint32_t>(bf16_to_f32(f32_to_bf16(value)))) brain = false;
-      if (bits != std::bit_cast<uint32_t>(f16_to_f32(f32_to_f16(value)))) half = false;
+      brain = brain && bits == std::bit_cast<uint32_t>(bf16_to_f32(f32_to_bf16(value)));
+      half = half && bits == std::bit_cast<uint32_t>(f16_to_f32(f32_to_f16(value)));
     }
+    if (!half) all_half = false;
+    if (!brain) all_brain = false;
   });
-  return half ? Pack::kF16 : brain ? Pack::kBF16 : Pack::kF32;
+  return all_half ? Pack::kF16 : all_brain ? Pack::kBF16 : Pack::kF32;
 }
 
 void PackedMatrix::pack_floats(size_t panel) {

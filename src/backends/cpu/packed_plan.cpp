@@ -124,6 +124,11 @@ std::span<const PackedLinear::Tile> PackedLinear::chunk(bool few_rows, size_t i)
   if (!few_rows) return std::span(tiles).subspan(i, 1);
   return std::span(tiles).subspan(groups[i], groups[i + 1] - groups[i]);
 }
+size_t PackedLinear::sparse_cols() const {
+  size_t cols = 0;
+  for (const Input& input : inputs) cols += input.sparse ? input.cols : 0;
+  return cols;
+}
 bool PackedLinear::any_blocks() const {
   return std::any_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
 }

@@ -65,6 +65,7 @@ struct PackedLinear {
   void make_tiles(size_t n_thread);      // from the parts
   // All parts, as PackedMatrix does. False: there is not enough memory, and nothing has changed.
   bool lay_in_panels(ThreadPool& pool);
+  size_t sparse_cols() const;  // of all sparse inputs
   bool any_blocks() const;   // inputs that are quantized: some, all
   bool only_blocks() const;
 };

@@ -67,7 +67,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
         job_ = stage_inputs(*linear, serial);
         size_t n_active = 0;
         for (size_t t = 0; t < rows_; ++t) n_active += quantize_row(*job_, t);
-        if (linear->inputs.front().sparse && rows_ <= kSparseRows) {
+        if (linear->sparse_cols() > 0 && rows_ <= kSparseRows) {
           activity_[i].rows += rows_;
           activity_[i].active += n_active;
         }
