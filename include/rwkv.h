@@ -96,7 +96,7 @@ RWKV_API size_t rwkv_state_size(const rwkv_model* model); /* floats in one state
  * Valid as long as the model. */
 RWKV_API const char* rwkv_model_json(const rwkv_model* model);
 
-/* What the machine could do at best, measured now with the model's threads (about a second), and what one
+/* What the machine could do at best, measured now with the model's threads (some seconds), and what one
  * token asks for: the bound of decoding is bytes_per_s / bytes_per_token, that of reading a long prompt
  * 1 / (dot_per_token / dot_per_s + fma_per_token / fma_per_s). */
 typedef struct rwkv_bounds {

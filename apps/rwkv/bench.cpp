@@ -22,6 +22,8 @@ std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
   return tokens;
 }
 
+constexpr size_t kFew = 8;  // steps, between which something else is measured
+
 }  // namespace
 
 double prefill_rate(const rwkv_api::Model& model, size_t n) {
@@ -52,7 +54,6 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch, const s
     }
   };
   step();  // buffers grow in the first
-  constexpr size_t kFew = 8;
   double seconds = 0;
   for (size_t done = 0; done < n; done += kFew) {
     const size_t few = std::min(kFew, n - done);
@@ -112,7 +113,6 @@ Rates decode_beside_sweeps(const rwkv_api::Model& model, size_t n, size_t batch)
 // Few tokens with and without a neighbour take turns. One of the threads shares its core with it and has half: the bound
 // is the fair share of the undisturbed speed.
 void decode_beside_neighbour(const rwkv_api::Model& model, size_t n, BenchRow& row) {
-  constexpr size_t kFew = 8;
   double disturbed = 0, alone = 0;  // seconds a token
   for (size_t done = 0; done < n; done += kFew) {
     {

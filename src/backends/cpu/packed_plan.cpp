@@ -99,7 +99,7 @@ void PackedLinear::make_tiles(size_t n_thread) {
   }
   if (groups.back() < tiles.size()) groups.push_back(tiles.size());
 }
-bool PackedLinear::lay_in_panels(ThreadPool& pool) try {
+void PackedLinear::lay_in_panels(ThreadPool& pool) try {
   size_t most = 0, n_tile = 0;
   for (const Part& part : parts) {
     most = std::max(most, part.weight.slice_bytes());
@@ -113,11 +113,8 @@ bool PackedLinear::lay_in_panels(ThreadPool& pool) try {
     if (part.weight.by_unit()) part.weight.lay_in_panels(pool, copies);
   for (Input& input : inputs) input.sparse = false;
   make_tiles(pool.size());
-  return true;
-} catch (const Error&) {
-  return false;
+} catch (const Error&) {  // before the first change
 } catch (const std::bad_alloc&) {
-  return false;
 }
 
 std::span<const PackedLinear::Tile> PackedLinear::chunk(bool few_rows, size_t i) const {

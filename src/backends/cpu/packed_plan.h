@@ -63,8 +63,8 @@ struct PackedLinear {
   size_t n_chunk(bool few_rows) const { return few_rows ? groups.size() - 1 : tiles.size(); }
   std::span<const Tile> chunk(bool few_rows, size_t i) const;
   void make_tiles(size_t n_thread);      // from the parts
-  // All parts, as PackedMatrix does. False: there is not enough memory, and nothing has changed.
-  bool lay_in_panels(ThreadPool& pool);
+  // All parts, as PackedMatrix does; nothing where there is not enough memory.
+  void lay_in_panels(ThreadPool& pool);
   size_t sparse_cols() const;  // of all sparse inputs
   bool any_blocks() const;   // inputs that are quantized: some, all
   bool only_blocks() const;
