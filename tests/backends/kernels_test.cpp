@@ -110,7 +110,7 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
   ThreadPool pool(1);
   Arena arena;
   for (const size_t n_out : {16, 17, 80})
-    for (const size_t cols : {256, 512}) {
+    for (const size_t cols : {256, 1280}) {
       const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
       const Matrix matrix{type, n_out, cols, bytes, "w"};
       const cpu::PackedMatrix weight(matrix, PackOrder::kPanels, pool, arena);

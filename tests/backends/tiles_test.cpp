@@ -23,6 +23,8 @@ namespace rwkv::cpu::on_a_tile_model {
 
 #include "backends/cpu/kernels/linear_tiles.inl.h"
 
+#include "backends/cpu/kernels/linear_plain.inl.h"
+
 #include "backends/cpu/kernels/linear_slices.inl.h"
 
 #include "backends/cpu/kernels/dispatch.inl.h"

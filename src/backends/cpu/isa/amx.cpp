@@ -19,6 +19,8 @@ namespace amx {
 
 #include "backends/cpu/kernels/linear_tiles.inl.h"
 
+#include "backends/cpu/kernels/linear_plain.inl.h"
+
 #include "backends/cpu/kernels/linear_slices.inl.h"
 
 #include "backends/cpu/kernels/dispatch.inl.h"

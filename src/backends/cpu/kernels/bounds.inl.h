@@ -24,6 +24,7 @@ inline double dot_loop_of(size_t n) {
   constexpr size_t kVecs = kRun > 0 ? kLoopVecs / 2 : kLoopVecs, kSteps = kRun > 0 ? kRun : 1;
   alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
   for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
+  __asm__ volatile("" : : "r"(act) : "memory");  // or products with a 0 would be left out
   WVec w = load_w(weights);
   IVec acc[kVecs];
   for (size_t i = 0; i < kVecs; ++i) acc[i] = iset1(static_cast<int32_t>(i));

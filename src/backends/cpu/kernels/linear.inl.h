@@ -3,16 +3,17 @@
 
 struct WeightsF32 {
   static constexpr size_t kStep = 1, kBytes = 64;  // k and bytes a step
-  static void load(const uint8_t* p, Vec (&w)[1]) { w[0] = load_f32(p); }
+  static Vec load(const uint8_t* p, size_t) { return load_f32(p); }
 };
 struct WeightsF16 {
   static constexpr size_t kStep = 1, kBytes = 32;
-  static void load(const uint8_t* p, Vec (&w)[1]) { w[0] = load_f16(reinterpret_cast<const uint16_t*>(p)); }
+  static Vec load(const uint8_t* p, size_t) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
 };
 struct WeightsBF16 {
   static constexpr size_t kStep = 2, kBytes = 64;
-  static void load(const uint8_t* p, Vec (&w)[2]) {
-    load_bf16_pairs(reinterpret_cast<const uint16_t*>(p), w[0], w[1]);
+  static Vec load(const uint8_t* p, size_t s) {
+    const auto* pairs = reinterpret_cast<const uint16_t*>(p);
+    return s == 0 ? load_bf16_even(pairs) : load_bf16_odd(pairs);
   }
 };
 
@@ -30,21 +31,27 @@ inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
 #pragma GCC unroll 32
   for (size_t n = 0; n < N; ++n) x[n] = a.x + (row + n) * a.x_stride;
   for (size_t k = 0; k < a.k; k += W::kStep) {
-    Vec weight[P][W::kStep];
+#pragma GCC unroll 2
+    for (size_t s = 0; s < W::kStep; ++s) {
+      Vec weight[P];
 #pragma GCC unroll 32
-    for (size_t p = 0; p < P; ++p) {
-      W::load(w[p], weight[p]);
-      if (N == 1 && a.ahead > 0) prefetch(w[p] + a.ahead);
-      w[p] += W::kBytes;
-    }
-#pragma GCC unroll 32
-    for (size_t s = 0; s < W::kStep; ++s)
+      for (size_t p = 0; p < P; ++p) {
+        weight[p] = W::load(w[p], s);
+        if (N == 1) acc[p][0] = mul_add(weight[p], set1(x[0][k + s]), acc[p][0]);  // at once: P weights fill registers
+      }
+      if (N == 1) continue;
 #pragma GCC unroll 32
       for (size_t n = 0; n < N; ++n) {
         const Vec value = set1(x[n][k + s]);
 #pragma GCC unroll 32
-        for (size_t p = 0; p < P; ++p) acc[p][n] = mul_add(weight[p][s], value, acc[p][n]);
+        for (size_t p = 0; p < P; ++p) acc[p][n] = mul_add(weight[p], value, acc[p][n]);
       }
+    }
+#pragma GCC unroll 32
+    for (size_t p = 0; p < P; ++p) {
+      if (N == 1 && a.ahead > 0) prefetch(w[p] + a.ahead);
+      w[p] += W::kBytes;
+    }
   }
 #pragma GCC unroll 32
   for (size_t p = 0; p < P; ++p)

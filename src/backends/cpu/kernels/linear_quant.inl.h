@@ -1,71 +1,167 @@
-// Block-quantized weights times quantized activations. The value of an output is one chain over blocks in
-// rising k:
-//   acc <- fma(float(sum of byte * a) - kOffset * sum of a as exact integers, round(scale * scale_a), acc)
-//   acc <- fma(-min, scale_a * sum of a, acc)            for types with a minimum
+// Block-quantized weights times quantized activations. The value of an output is one chain over blocks of 32 in
+// rising k; s is the sum of (byte - kOffset) * a over a group of 16 or 32, an exact integer, and s_a that of a:
+//   acc <- fma(s, round(scale * scale_a), acc)           for each group
+//   acc <- fma(-min, round(scale_a * s_a), acc)          for types with a minimum
+// Types of kPairs (two groups a block, scales and minima integers times one d for all) take a block at a time instead:
+//   acc <- fma(fma(scale_1, s_1, round(scale_0 * s_0)), round(d * scale_a), acc)
+//   acc <- fma(-fma(min_1, s_a1, round(min_0 * s_a0)), round(dmin * scale_a), acc)
+// With 8-bit activations the inner sums are exact, so they may as well be made of integers.
 // Tiles, rows and instruction sets change speed, never bits.
 
-// Adds the products of a group of block `b`, whose first step of four k is kFirst; by way of sums of 16 bits where they
-// can't overflow.
-template <class F, bool kWide, size_t kFirst, size_t P, size_t N>
-inline void quant_steps(const uint8_t* const* w, size_t b, const uint8_t* const* act,
-                        IVec (&sums)[act_planes(kWide)][P][N]) {
-  constexpr size_t kSteps = F::kGroup / 4, kShort = short_steps(F::kLargest, kWide);
-  constexpr size_t kRun = kShort > kSteps ? kSteps : kShort;
-  IVec run[P][N];
-#pragma GCC unroll 8
-  for (size_t step = 0; step < kSteps; ++step) {
-    const size_t j = kFirst + step;
-#pragma GCC unroll 4
-    for (size_t p = 0; p < P; ++p) {
-      const WVec v = F::vec(w[p], b, j);
-#pragma GCC unroll 16
-      for (size_t n = 0; n < N; ++n) {
-        const uint8_t* a = act[n] + j * act_step(kWide);
-        if constexpr (kRun > 0) {
-          run[p][n] = short_dot(step % kRun == 0 ? iset1(0) : run[p][n], v, a);
-          if ((step + 1) % kRun == 0) sums[0][p][n] = sums[0][p][n] + widen(run[p][n]);
-        } else {
-          for (size_t plane = 0; plane < act_planes(kWide); ++plane)
-            sums[plane][p][n] = dot<kWide, F::kLargest>(sums[plane][p][n], v, a + plane * kActPlane);
-        }
-      }
-    }
+// What the rows of a tile bring to a block: activations, and what follows of them for a group g of F.
+template <class F, bool kWide>
+struct RowsBlock {
+  const LinearArgs& a;
+  size_t first;  // the block of the first row; others are row_blocks further on
+  size_t at(size_t n) const { return first + n * a.row_blocks; }
+  const uint8_t* act(size_t n) const { return a.blocks + at(n) * act_bytes(kWide); }
+  float scale(size_t n) const { return a.scale[at(n)]; }
+  int32_t sum(size_t g, size_t n) const {
+    return F::kGroup == 32 ? a.sum[2 * at(n)] + a.sum[2 * at(n) + 1] : a.sum[2 * at(n) + g];
   }
-}
+  int32_t bias(size_t g, size_t n) const { return (dot_bias(F::kLargest) - F::kOffset) * sum(g, n); }
+};
 
+// The products of group kHalf of block b; by way of sums of 16 bits where they can't overflow.
 template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
-inline void quant_group(const uint8_t* const* w, size_t b, const uint8_t* const* act,
-                        const float* scale_a, const int32_t* sum_a, Vec (&acc)[P][N]) {
-  constexpr size_t kPlanes = act_planes(kWide);
+[[gnu::always_inline]] inline void group_sums(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, IVec (&totals)[P][N]) {
+  constexpr size_t kSteps = F::kGroup / 4, kShort = short_steps(F::kLargest, kWide), kPlanes = act_planes(kWide);
+  constexpr size_t kRun = kShort > kSteps ? kSteps : kShort;
   IVec sums[kPlanes][P][N];
 #pragma GCC unroll 16
   for (size_t n = 0; n < N; ++n)
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) {
-      sums[kPlanes - 1][p][n] = iset1((dot_bias(F::kLargest) - F::kOffset) * sum_a[n]);
+      if (kRun == 0) sums[kPlanes - 1][p][n] = iset1(acts.bias(kHalf, n));
       if (kPlanes == 2) sums[0][p][n] = iset1(0);
     }
-  quant_steps<F, kWide, 4 * kHalf>(w, b, act, sums);
+#pragma GCC unroll 8
+  for (size_t step = 0; step < kSteps; ++step) {
+    const size_t j = kSteps * kHalf + step;
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) {
+      const WVec v = F::vec(w[p], b, j);
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n) {
+        const uint8_t* a = acts.act(n) + j * act_step(kWide);
+        if constexpr (kRun > 0) {
+          sums[0][p][n] = short_dot(step % kRun == 0 ? iset1(0) : sums[0][p][n], v, a);
+          if ((step + 1) % kRun == 0)
+            totals[p][n] = widen(sums[0][p][n]) + (step < kRun ? iset1(acts.bias(kHalf, n)) : totals[p][n]);
+        } else {
+          for (size_t plane = 0; plane < kPlanes; ++plane)
+            sums[plane][p][n] = dot<kWide, F::kLargest>(sums[plane][p][n], v, a + plane * kActPlane);
+        }
+      }
+    }
+  }
+  if constexpr (kRun == 0)
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p)
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n)
+        totals[p][n] = kPlanes == 2 ? times256(sums[0][p][n]) + sums[kPlanes - 1][p][n] : sums[0][p][n];
+}
+
+template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
+[[gnu::always_inline]] inline void quant_group(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
+  IVec totals[P][N];
+  group_sums<F, kWide, kHalf>(w, b, acts, totals);
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
     const Vec scale = F::scale(w[p], b, kHalf);
 #pragma GCC unroll 16
-    for (size_t n = 0; n < N; ++n) {
-      IVec total = sums[kPlanes - 1][p][n];
-      if (kPlanes == 2) total = times256(sums[0][p][n]) + total;
-      acc[p][n] = mul_add(to_float(total), scale * set1(scale_a[n]), acc[p][n]);
-    }
+    for (size_t n = 0; n < N; ++n)
+      acc[p][n] = mul_add(to_float(totals[p][n]), scale * set1(acts.scale(n)), acc[p][n]);
     if (F::kHasMin) {
       const Vec min = F::min(w[p], b, kHalf);
 #pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n) acc[p][n] = neg_mul_add(min, set1(acts.scale(n) * static_cast<float>(acts.sum(kHalf, n))), acc[p][n]);
+    }
+  }
+}
+
+// A block of a type of kPairs.
+template <class F, bool kWide, size_t P, size_t N>
+[[gnu::always_inline]] inline void quant_pair(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
+  IVec totals[2][P][N];
+  group_sums<F, kWide, 0>(w, b, acts, totals[0]);
+  group_sums<F, kWide, 1>(w, b, acts, totals[1]);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p)
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) {
+      const Vec first = F::scale(w[p], b, 0) * to_float(totals[0][p][n]);
+      const Vec both = mul_add(F::scale(w[p], b, 1), to_float(totals[1][p][n]), first);
+      acc[p][n] = mul_add(both, F::d(w[p]) * set1(acts.scale(n)), acc[p][n]);
+      if constexpr (F::kHasMin) {
+        const Vec min = F::min(w[p], b, 0) * set1(static_cast<float>(acts.sum(0, n)));
+        const Vec mins = mul_add(F::min(w[p], b, 1), set1(static_cast<float>(acts.sum(1, n))), min);
+        acc[p][n] = neg_mul_add(mins, F::dmin(w[p]) * set1(acts.scale(n)), acc[p][n]);
+      }
+    }
+}
+// The same in integers, where 16-bit sums are multiplied by their scales as they are widened. One panel after the other,
+// so that its sums stay in registers.
+template <class F, size_t P, size_t N>
+[[gnu::always_inline]] inline void quant_pair_short(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
+  constexpr size_t kSteps = 4, kShort = short_steps(F::kLargest, false), kRun = kShort > kSteps ? kSteps : kShort;
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    IVec totals[N];
+#pragma GCC unroll 2
+    for (size_t g = 0; g < 2; ++g) {
+      const IVec scale = F::scale_twice(w[p], b, g);
+      IVec run[N];
+#pragma GCC unroll 4
+      for (size_t step = 0; step < kSteps; ++step) {
+        const size_t j = kSteps * g + step;
+        const WVec v = F::vec(w[p], b, j);
+#pragma GCC unroll 16
+        for (size_t n = 0; n < N; ++n) {
+          run[n] = short_dot(step % kRun == 0 ? iset1(0) : run[n], v, acts.act(n) + j * act_step(false));
+          if ((step + 1) % kRun == 0) {
+            const IVec scaled = dot_pairs(run[n], scale);
+            totals[n] = g == 0 && step < kRun ? scaled : totals[n] + scaled;
+          }
+        }
+      }
+    }
+    if constexpr (F::kOffset != 0) {
+      const IVec offsets = F::offsets(w[p], b);  // -kOffset * (scale_0, scale_1)
+#pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n)
-        acc[p][n] = neg_mul_add(min, set1(scale_a[n] * static_cast<float>(sum_a[n])), acc[p][n]);
+        totals[n] = totals[n] + dot_pairs(offsets, pair_of(acts.sum(0, n), acts.sum(1, n)));
+    }
+    const Vec d = F::d(w[p]);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) acc[p][n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[p][n]);
+    if constexpr (F::kHasMin) {
+      const IVec mins = F::both_mins(w[p], b);
+      const Vec dmin = F::dmin(w[p]);
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n) {
+        const IVec sums = dot_pairs(mins, pair_of(acts.sum(0, n), acts.sum(1, n)));
+        acc[p][n] = neg_mul_add(to_float(sums), dmin * set1(acts.scale(n)), acc[p][n]);
+      }
     }
   }
 }
 
 template <class F, bool kWide, size_t P, size_t N>
+[[gnu::always_inline]] inline void quant_block(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
+  if constexpr (F::kPairs && short_steps(F::kLargest, kWide) > 0) quant_pair_short<F>(w, b, acts, acc);
+  else if constexpr (F::kPairs) quant_pair<F, kWide>(w, b, acts, acc);
+  else {
+    quant_group<F, kWide, 0>(w, b, acts, acc);
+    if constexpr (F::kGroup == 16) quant_group<F, kWide, 1>(w, b, acts, acc);
+  }
+}
+
+// Panels i .. i + P times N rows.
+template <class F, bool kWide, size_t P, size_t N>
 inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
+  constexpr size_t kBlockBytes = F::kBytes * 32 / F::kUnit;
   Vec acc[P][N];
   const uint8_t* w[P];
 #pragma GCC unroll 4
@@ -77,25 +173,11 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
   }
   for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32) {
     for (size_t b = 0; b < F::kUnit / 32; ++b) {
-      const uint8_t* act[N];
-      float scale_a[N];
-      int32_t sum_a[2][N];
-#pragma GCC unroll 16
-      for (size_t n = 0; n < N; ++n) {
-        const size_t at = (row + n) * a.row_blocks + block + b;
-        act[n] = a.blocks + at * act_bytes(kWide);
-        scale_a[n] = a.scale[at];
-        sum_a[0][n] = a.sum[2 * at];
-        sum_a[1][n] = a.sum[2 * at + 1];
-        if (F::kGroup == 32) sum_a[0][n] += sum_a[1][n];
-      }
       if (N == 1 && a.ahead > 0)
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p)
-          for (size_t line = 0; line < F::kBytes * 32 / F::kUnit; line += 64)
-            prefetch(w[p] + b * (F::kBytes * 32 / F::kUnit) + line + a.ahead);
-      quant_group<F, kWide, 0>(w, b, act, scale_a, sum_a[0], acc);
-      if (F::kGroup == 16) quant_group<F, kWide, 1>(w, b, act, scale_a, sum_a[1], acc);
+          for (size_t line = 0; line < kBlockBytes; line += 64) prefetch(w[p] + b * kBlockBytes + line + a.ahead);
+      quant_block<F, kWide>(w, b, RowsBlock<F, kWide>{a, row * a.row_blocks + block + b}, acc);
     }
 #pragma GCC unroll 4
     for (size_t p = 0; p < P; ++p) w[p] += F::kBytes;
@@ -116,10 +198,17 @@ inline void quant_tokens(const LinearArgs& a, size_t row) {
 }
 
 template <class F, bool kWide>
+inline void plain_rows(const LinearArgs& a);  // linear_plain.inl.h
+
+template <class F, bool kWide>
 inline void quant_rows(const LinearArgs& a) {
+  constexpr bool kPlain = kUsesPlain && !F::kIsPlain && !(F::kPairs && short_steps(F::kLargest, kWide) == 0);
   constexpr size_t kTokens = quant_prefill_tokens(kWide);
+  if constexpr (kPlain)
+    if (a.rows >= kTokens) return plain_rows<F, kWide>(a);
   size_t row = 0;
-  for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
+  if constexpr (!kPlain)
+    for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
   for (; row + 2 <= a.rows; row += 2) quant_tokens<F, kWide, 2>(a, row);
   for (; row < a.rows; ++row) quant_tokens<F, kWide, 1>(a, row);
 }

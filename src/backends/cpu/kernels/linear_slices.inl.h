@@ -84,20 +84,9 @@ constexpr size_t slice_unit_bytes() {
   return F::kHead + 32 * F::kRow;
 }
 
-// 32 k of a panel made of a slice: f32 scales and minima, v_0..v_7.
-template <class F>
-struct SlicePanel {
-  static constexpr size_t kUnit = 32, kBytes = 640, kGroup = 32;
-  static constexpr int32_t kOffset = F::kOffset, kLargest = F::kLargest;
-  static constexpr bool kHasMin = F::kHasMin;
-  static WVec vec(const uint8_t* u, size_t, size_t j) { return load_w(u + 128 + 64 * j); }
-  static Vec scale(const uint8_t* u, size_t, size_t) { return load_f32(u); }
-  static Vec min(const uint8_t* u, size_t, size_t) { return load_f32(u + 64); }
-};
-
 template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
-  using Panel = SlicePanel<F>;
+  using Panel = PlainPanel<F::kOffset, F::kLargest, F::kHasMin>;
   constexpr size_t kCut = 4;  // blocks at once: 20 KB, which stay in the first-level cache
   alignas(64) uint8_t scratch[kSlicePanels * kCut * Panel::kBytes];
   const size_t n_block = a.k / 32;
@@ -120,15 +109,6 @@ inline void dense_rows(const LinearArgs& a) {
           });
       }
     }
-    LinearArgs cut = a;
-    cut.panels = scratch;
-    cut.panel_stride = n * Panel::kBytes;
-    cut.ahead = 0;
-    cut.k = 32 * n;
-    cut.goes_on = first > 0;
-    cut.blocks += first * act_bytes(kWide);
-    cut.scale += first;
-    cut.sum += 2 * first;
-    quant_rows<Panel, kWide>(cut);
+    quant_rows<Panel, kWide>(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }
 }

@@ -15,20 +15,45 @@ inline void tile_sums(const uint8_t* w, size_t b, const uint8_t* act, size_t act
     tile_multiply(act + plane * kActPlane + F::kGroup * kHalf, act_stride, sums + plane * kTileRows * kLanes);
 }
 
-template <class F, bool kWide, size_t kHalf>
-inline void tile_group(const LinearArgs& a, const uint8_t* w, size_t b, size_t at, size_t n_row, Vec* acc) {
+// s and s_a of linear_quant.inl.h.
+struct TileGroup {
+  Vec sum;
+  float sum_a;
+};
+template <class F, bool kWide>
+inline TileGroup tile_group(const LinearArgs& a, const int32_t* sums, size_t at, size_t half) {
+  const int32_t sum_a = F::kGroup == 32 ? a.sum[2 * at] + a.sum[2 * at + 1] : a.sum[2 * at + half];
+  IVec total = load_sums(sums);
+  if (act_planes(kWide) == 2) total = times256(total) + load_sums(sums + kTileRows * kLanes);
+  return {to_float(total + iset1(-F::kOffset * sum_a)), static_cast<float>(sum_a)};
+}
+
+template <class F, bool kWide>
+inline void tile_block(const LinearArgs& a, const uint8_t* w, size_t b, size_t at, size_t n_row, Vec* acc) {
+  constexpr size_t kGroups = 32 / F::kGroup;
   const size_t stride = a.row_blocks * act_bytes(kWide);
-  alignas(64) int32_t sums[act_planes(kWide) * kTileRows * kLanes];
-  tile_sums<F, kWide, kHalf>(w, b, a.blocks + at * act_bytes(kWide), stride, sums);
-  const Vec scale = F::scale(w, b, kHalf);
-  const Vec min = F::kHasMin ? F::min(w, b, kHalf) : zero();
+  alignas(64) int32_t sums[kGroups][act_planes(kWide) * kTileRows * kLanes];
+  tile_sums<F, kWide, 0>(w, b, a.blocks + at * act_bytes(kWide), stride, sums[0]);
+  if constexpr (kGroups == 2) tile_sums<F, kWide, 1>(w, b, a.blocks + at * act_bytes(kWide), stride, sums[1]);
   for (size_t n = 0; n < n_row; ++n, at += a.row_blocks) {
-    const int32_t sum_a = F::kGroup == 32 ? a.sum[2 * at] + a.sum[2 * at + 1] : a.sum[2 * at + kHalf];
-    IVec total = load_sums(sums + n * kLanes);
-    if (act_planes(kWide) == 2) total = times256(total) + load_sums(sums + (kTileRows + n) * kLanes);
-    total = total + iset1(-F::kOffset * sum_a);
-    acc[n] = mul_add(to_float(total), scale * set1(a.scale[at]), acc[n]);
-    if (F::kHasMin) acc[n] = neg_mul_add(min, set1(a.scale[at] * static_cast<float>(sum_a)), acc[n]);
+    const Vec scale_a = set1(a.scale[at]);
+    const TileGroup first = tile_group<F, kWide>(a, sums[0] + n * kLanes, at, 0);
+    if constexpr (F::kPairs) {
+      const TileGroup second = tile_group<F, kWide>(a, sums[1] + n * kLanes, at, 1);
+      const Vec both = mul_add(F::scale(w, b, 1), second.sum, F::scale(w, b, 0) * first.sum);
+      acc[n] = mul_add(both, F::d(w) * scale_a, acc[n]);
+      if constexpr (F::kHasMin) {
+        const Vec mins = mul_add(F::min(w, b, 1), set1(second.sum_a), F::min(w, b, 0) * set1(first.sum_a));
+        acc[n] = neg_mul_add(mins, F::dmin(w) * scale_a, acc[n]);
+      }
+    } else {
+      acc[n] = mul_add(first.sum, F::scale(w, b, 0) * scale_a, acc[n]);
+      if (F::kHasMin) acc[n] = neg_mul_add(F::min(w, b, 0), set1(a.scale[at] * first.sum_a), acc[n]);
+      if constexpr (kGroups == 2) {
+        const TileGroup second = tile_group<F, kWide>(a, sums[1] + n * kLanes, at, 1);
+        acc[n] = mul_add(second.sum, F::scale(w, b, 1) * scale_a, acc[n]);
+      }
+    }
   }
 }
 
@@ -41,11 +66,8 @@ inline void tile_rows(const LinearArgs& a, size_t row, size_t n_row) {
     for (size_t n = 0; n < n_row; ++n)
       acc[n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + i * kLanes) : zero();
     for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32, w += F::kBytes)
-      for (size_t b = 0; b < F::kUnit / 32; ++b) {
-        const size_t at = row * a.row_blocks + block + b;
-        tile_group<F, kWide, 0>(a, w, b, at, n_row, acc);
-        if constexpr (F::kGroup == 16) tile_group<F, kWide, 1>(a, w, b, at, n_row, acc);
-      }
+      for (size_t b = 0; b < F::kUnit / 32; ++b)
+        tile_block<F, kWide>(a, w, b, row * a.row_blocks + block + b, n_row, acc);
     for (size_t n = 0; n < n_row; ++n) store(a.y + (row + n) * a.y_stride + i * kLanes, acc[n]);
   }
   tile_end();

@@ -5,6 +5,7 @@
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
+#include "backends/cpu/kernels/linear_plain.inl.h"
 #include "backends/cpu/kernels/linear_slices.inl.h"
 #include "backends/cpu/kernels/linear_sparse.inl.h"
 

@@ -61,13 +61,17 @@ inline Vec load_f16(const uint16_t* p) {
   const auto* q = reinterpret_cast<const __m128i*>(p);
   return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
 }
-// 16 pairs of bf16: the values at even places, the values at odd places.
-inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
+// Of 16 pairs of bf16 those at even, or at odd places.
+inline Vec load_bf16_even(const uint16_t* p) {
   const auto* q = reinterpret_cast<const __m256i*>(p);
-  const __m256i a = _mm256_loadu_si256(q), b = _mm256_loadu_si256(q + 1);
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(q), 16)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(q + 1), 16))};
+}
+inline Vec load_bf16_odd(const uint16_t* p) {
+  const auto* q = reinterpret_cast<const __m256i*>(p);
   const __m256i top = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-  even = {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
-  odd = {_mm256_castsi256_ps(_mm256_and_si256(a, top)), _mm256_castsi256_ps(_mm256_and_si256(b, top))};
+  return {_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q), top)),
+          _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q + 1), top))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
@@ -160,10 +164,13 @@ struct ActPairs {
 };
 template <bool kWide>
 inline ActPairs load_pairs(const uint8_t* act) {  // as store_act left them
-  int32_t pairs[2];
-  __builtin_memcpy(pairs, act, act_step(kWide));
-  const __m256i first = _mm256_set1_epi32(pairs[0]);
-  if (kWide) return {first, _mm256_set1_epi32(pairs[1])};
+  int32_t pair;
+  __builtin_memcpy(&pair, act, 4);
+  const __m256i first = _mm256_set1_epi32(pair);
+  if (kWide) {
+    __builtin_memcpy(&pair, act + 4, 4);
+    return {first, _mm256_set1_epi32(pair)};
+  }
   return {_mm256_srai_epi16(_mm256_slli_epi16(first, 8), 8), _mm256_srai_epi16(first, 8)};
 }
 constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
@@ -195,7 +202,52 @@ inline IVec widen(IVec a) {
   return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
 }
 
+// Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
+inline IVec dot_pairs(IVec a, IVec b) { return {_mm256_madd_epi16(a.lo, b.lo), _mm256_madd_epi16(a.hi, b.hi)}; }
+inline IVec pair_of(int32_t first, int32_t second) {
+  return iset1(static_cast<int32_t>(static_cast<uint32_t>(first & 0xffff) | static_cast<uint32_t>(second) << 16));
+}
+alignas(32) constexpr uint8_t kFourTimes[64] = {
+    0, 0, 0, 0, 1, 1, 1, 1, 2,  2,  2,  2,  3,  3,  3,  3,  4,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  6,  7,  7,  7,  7,
+    8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15};
+inline IVec four_times(const uint8_t* p) {
+  const __m256i bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return {_mm256_shuffle_epi8(bytes, load_part(kFourTimes).v), _mm256_shuffle_epi8(bytes, load_part(kFourTimes + 32).v)};
+}
+inline IVec twice_i8(const uint8_t* p) {
+  const IVec v = four_times(p);
+  return {_mm256_srai_epi16(v.lo, 8), _mm256_srai_epi16(v.hi, 8)};
+}
+inline IVec twice_low4(const uint8_t* p) {
+  const IVec v = four_times(p);
+  const __m256i low = _mm256_set1_epi16(15);
+  return {_mm256_and_si256(v.lo, low), _mm256_and_si256(v.hi, low)};
+}
+// Bytes o and 16 + o: signed, times a factor; their high nibbles.
+inline IVec both_i8(const uint8_t* p, int16_t factor) {
+  const auto* q = reinterpret_cast<const __m128i*>(p);
+  const __m128i first = _mm_loadu_si128(q), second = _mm_loadu_si128(q + 1);
+  const __m256i f = _mm256_set1_epi16(factor);
+  return {_mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second)), f),
+          _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm_unpackhi_epi8(first, second)), f)};
+}
+inline IVec both_high4(const uint8_t* p) {
+  const auto* q = reinterpret_cast<const __m128i*>(p);
+  const __m128i first = _mm_loadu_si128(q), second = _mm_loadu_si128(q + 1);
+  return {_mm256_srli_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second)), 4),
+          _mm256_srli_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second)), 4)};
+}
+
 inline WVec load_w(const uint8_t* p) { return {load_part(p).v, load_part(p + 32).v}; }
+inline void store_w(uint8_t* p, WVec a) {
+  store_part(p, {a.lo});
+  store_part(p + 32, {a.hi});
+}
+inline IVec load_i(const uint8_t* p) { return {load_part(p).v, load_part(p + 32).v}; }
+inline void store_i(uint8_t* p, IVec a) {
+  store_part(p, {a.lo});
+  store_part(p + 32, {a.hi});
+}
 // The compiler may think that `a` has changed: for loops that measure.
 inline void touch(WVec& a) { __asm__ volatile("" : "+x"(a.lo), "+x"(a.hi)); }
 inline WVec operator|(WVec a, WVec b) {
@@ -214,3 +266,4 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 4 : 6; }
+constexpr bool kUsesPlain = true;  // linear_plain.inl.h

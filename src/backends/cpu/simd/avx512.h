@@ -38,11 +38,10 @@ inline Vec select(Mask m, Vec yes, Vec no) { return {_mm512_mask_blend_ps(m, no.
 inline Vec load_f16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
-// 16 pairs of bf16: the values at even places, the values at odd places.
-inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
-  const __m512i pairs = _mm512_loadu_si512(p);
-  even.v = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
-  odd.v = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+// Of 16 pairs of bf16 those at even, or at odd places.
+inline Vec load_bf16_even(const uint16_t* p) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))}; }
+inline Vec load_bf16_odd(const uint16_t* p) {
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 

@@ -82,14 +82,15 @@ inline Vec select(Mask m, Vec yes, Vec no) {
 inline Vec load_f16(const uint16_t* p) {
   return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
 }
-// 16 pairs of bf16: the values at even places, the values at odd places.
-inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const uint32x4_t pairs = vreinterpretq_u32_u16(vld1q_u16(p + 8 * i));
-    even.q[i] = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
-    odd.q[i] = vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000u)));
-  }
+// Of 16 pairs of bf16 those at even, or at odd places.
+inline uint32x4_t bf16_pairs(const uint16_t* p) { return vreinterpretq_u32_u16(vld1q_u16(p)); }
+inline Vec load_bf16_even(const uint16_t* p) {
+  return each([&](int i) { return vreinterpretq_f32_u32(vshlq_n_u32(bf16_pairs(p + 8 * i), 16)); });
+}
+inline Vec load_bf16_odd(const uint16_t* p) {
+  return each([&](int i) {
+    return vreinterpretq_f32_u32(vandq_u32(bf16_pairs(p + 8 * i), vdupq_n_u32(0xffff0000u)));
+  });
 }
 inline void prefetch(const void* p) { __builtin_prefetch(p); }
 

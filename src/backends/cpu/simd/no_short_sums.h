@@ -4,3 +4,4 @@ template <class Sums, class Weights>
 Sums short_dot(Sums, Weights, const uint8_t*);
 template <class Sums>
 Sums widen(Sums);
+constexpr bool kUsesPlain = false;  // linear_plain.inl.h has only been measured on AVX2

@@ -100,10 +100,12 @@ inline float from_bf16(uint16_t value) {
 inline Vec load_f16(const uint16_t* p) {
   return each([&](int i) { return from_f16(p[i]); });
 }
-// 16 pairs of bf16: the values at even places, the values at odd places.
-inline void load_bf16_pairs(const uint16_t* p, Vec& even, Vec& odd) {
-  even = each([&](int i) { return from_bf16(p[2 * i]); });
-  odd = each([&](int i) { return from_bf16(p[2 * i + 1]); });
+// Of 16 pairs of bf16 those at even, or at odd places.
+inline Vec load_bf16_even(const uint16_t* p) {
+  return each([&](int i) { return from_bf16(p[2 * i]); });
+}
+inline Vec load_bf16_odd(const uint16_t* p) {
+  return each([&](int i) { return from_bf16(p[2 * i + 1]); });
 }
 inline void prefetch(const void*) {}
 
