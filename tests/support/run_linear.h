@@ -22,18 +22,22 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   args.x = x.data();
   args.x_stride = x_stride;
   args.rows = rows;
-  if (weight.takes_blocks()) {
-    for (size_t t = 0; t < rows; ++t)
-      table.quantize({x.data() + t * x_stride, weight.cols(), wide, blocks.data() + t * n_block * table.act_bytes[wide],
-                      scale.data() + t * n_block, sum.data() + 2 * t * n_block,
-                      sparse ? active.data() + t * n_block * cpu::kActiveBytes : nullptr});
-    args.wide = wide;
-    args.row_blocks = n_block;
-    args.active = sparse ? active.data() : nullptr;
-    args.blocks = blocks.data();
-    args.scale = scale.data();
-    args.sum = sum.data();
+  for (size_t t = 0; t < rows && (weight.takes_blocks() || sparse); ++t) {
+    cpu::QuantizeArgs row{x.data() + t * x_stride, weight.cols(), wide, nullptr, nullptr, nullptr, nullptr};
+    if (sparse) row.active = active.data() + t * n_block * cpu::kActiveBytes;
+    if (weight.takes_blocks()) {
+      row.blocks = blocks.data() + t * n_block * table.act_bytes[wide];
+      row.scale = scale.data() + t * n_block;
+      row.sum = sum.data() + 2 * t * n_block;
+    }
+    table.quantize(row);
   }
+  args.active = sparse ? active.data() : nullptr;
+  args.wide = wide;
+  args.row_blocks = n_block;
+  args.blocks = blocks.data();
+  args.scale = scale.data();
+  args.sum = sum.data();
   for (size_t i = 0; i < weight.n_tile(); ++i) {
     const cpu::PackedMatrix::Tile tile = weight.tile(i);
     weight.locate(tile, args);

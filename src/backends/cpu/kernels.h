@@ -46,7 +46,7 @@ struct LinearArgs {
   const int32_t* sum;         // [rows][k / 16]: sums of 16 values
   size_t row_blocks;          // k / 32, or more when k is a piece of the rows
   bool goes_on;               // y holds the chain of the k before
-  // The matrix is stored by unit: `panels` are slices of 8, a call is one of them.
+  // The matrix is stored by unit: `panels` are slices of 8, a call is one of them; k is a multiple of 32.
   bool by_unit;
   const uint8_t* active;      // [rows][k / 32][kActiveBytes], of up to kSparseRows rows; null: of more
 };
@@ -60,7 +60,7 @@ struct QuantizeArgs {
   float* scale;
   int32_t* sum;
   // Null, or where the places of values that are not 0 go; `blocks` then holds those alone, unless they are so many that
-  // the first number is kNoLists.
+  // the first number is kNoLists. For float weights `blocks` is null: only the places are wanted.
   uint8_t* active;
 };
 

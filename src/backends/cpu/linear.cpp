@@ -13,14 +13,14 @@ struct Layout {
   size_t x, blocks, scale, sum, active, size;
 };
 Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
+  const size_t lists = input.sparse ? std::min(rows, kSparseRows) * input.cols / 32 * kActiveBytes : 0;
   if (!input.quantized) {
     const size_t bytes = rows < kManyRows ? rows * round_up(input.cols + kLanes, kLanes) * sizeof(float) : 0;
-    return {0, 0, 0, 0, 0, round_up(bytes, 64)};
+    return {0, 0, 0, 0, bytes, round_up(bytes + lists, 64)};
   }
   const size_t n_block = rows * input.cols / 32;
   const size_t scale = n_block * table.act_bytes[input.wide], sum = scale + n_block * sizeof(float);
   const size_t active = sum + n_block * 2 * sizeof(int32_t);
-  const size_t lists = input.sparse ? std::min(rows, kSparseRows) * input.cols / 32 * kActiveBytes : 0;
   return {0, 0, scale, sum, active, round_up(active + lists, 64)};
 }
 
@@ -49,7 +49,6 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
       out->blocks = reinterpret_cast<uint8_t*>(at + layout.blocks);
       out->scale = reinterpret_cast<float*>(at + layout.scale);
       out->sum = reinterpret_cast<int32_t*>(at + layout.sum);
-      if (input.sparse && rows_ <= kSparseRows) out->active = reinterpret_cast<uint8_t*>(at + layout.active);
     } else if (rows_ < kManyRows) {
       out->x = reinterpret_cast<float*>(at);
       out->x_stride = round_up(input.cols + kLanes, kLanes);
@@ -57,6 +56,7 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
       out->x = row(input.value, 0) + input.offset;
       out->x_stride = stride_[input.value];
     }
+    if (input.sparse && rows_ <= kSparseRows) out->active = reinterpret_cast<uint8_t*>(at + layout.active);
     at += layout.size;
   }
   return job;
@@ -68,16 +68,19 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
     const PackedLinear::Input& input = job.op->inputs[i];
     const LinearInput& out = job.inputs[i];
     const float* x = row(input.value, t) + input.offset;
+    const size_t n_block = input.cols / 32;
+    QuantizeArgs args{x, input.cols, input.wide, nullptr, nullptr, nullptr, nullptr};
+    if (out.active) args.active = out.active + t * n_block * kActiveBytes;
     if (input.quantized) {
-      const size_t n_block = input.cols / 32;
-      n_active += table_.quantize({x, input.cols, input.wide, out.blocks + t * n_block * table_.act_bytes[input.wide],
-                                   out.scale + t * n_block, out.sum + 2 * t * n_block,
-                                   out.active ? out.active + t * n_block * kActiveBytes : nullptr});
+      args.blocks = out.blocks + t * n_block * table_.act_bytes[input.wide];
+      args.scale = out.scale + t * n_block;
+      args.sum = out.sum + 2 * t * n_block;
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
       float* copy = out.x + t * out.x_stride;
       std::fill(std::copy_n(x, input.cols, copy), copy + out.x_stride, 0.0f);
     }
+    if (args.blocks || args.active) n_active += table_.quantize(args);
   }
   return n_active;
 }

@@ -18,20 +18,23 @@ constexpr size_t kMostBlockBytes = 34;  // of the types that can be stored by un
 PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena)
     : matrix_(matrix),
       packer_(find_packer(matrix.dtype)),
-      slices_(order == PackOrder::kByUnit ? find_slice_packer(matrix.dtype) : nullptr) {
+      slices_(order == PackOrder::kByUnit ? find_slice_packer(matrix.dtype) : nullptr),
+      by_unit_(slices_ != nullptr) {
   if (slices_) {
     set_layout(slices_->pack, 32, slices_->unit_bytes);
   } else if (packer_) {
     set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
   } else {
     const Pack pack = float_pack(pool);
-    const size_t unit = pack == Pack::kBF16 ? 2 : 1;
-    set_layout(pack, unit, unit * kLanes * (pack == Pack::kF32 ? sizeof(float) : sizeof(uint16_t)));
+    by_unit_ = order == PackOrder::kByUnit && pack != Pack::kF32 && matrix.cols % 32 == 0;
+    if (by_unit_) set_layout(pack, 1, kSliceOutputs * sizeof(uint16_t));
+    else set_float_layout(pack);
   }
   packed_ = arena.allocate(bytes());
   pool.run(n_piece(), [&](size_t piece, size_t) {
     if (slices_) pack_slice(piece);
     else if (packer_) pack_blocks(piece);
+    else if (by_unit_) pack_float_slice(piece);
     else pack_floats(piece);
   });
 }
@@ -46,27 +49,50 @@ void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
   else ahead_ = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8 ? 256 : 0;
 }
 
+void PackedMatrix::set_float_layout(Pack pack) {
+  const size_t unit = pack == Pack::kBF16 ? 2 : 1;
+  set_layout(pack, unit, unit * kLanes * (pack == Pack::kF32 ? sizeof(float) : sizeof(uint16_t)));
+}
+
 void PackedMatrix::lay_in_panels(ThreadPool& pool, std::span<const AlignedBuffer> copies) {
   const size_t slice_bytes = panel_bytes_, n_slice = n_tile();
-  const SlicePacker slices = *slices_;
+  const SlicePacker* const slices = slices_;
   slices_ = nullptr;
-  set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
+  by_unit_ = false;
+  if (slices) set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
+  else set_float_layout(pack_);
   pool.run(n_slice, [&](size_t slice, size_t thread) {
     std::byte* const begin = packed_ + slice * slice_bytes;
     std::byte* const copy = copies[thread].data();
     std::memcpy(copy, begin, slice_bytes);
     std::memset(begin, 0, slice_bytes);
-    for (size_t p = 0; p < kMostTilePanels; ++p)
-      for (size_t unit = 0; unit < matrix_.cols / 32; ++unit) {
-        std::byte blocks[kLanes][kMostBlockBytes];
-        const std::byte* rows[kLanes];
-        for (size_t lane = 0; lane < kLanes; ++lane) {
-          slices.unpack_output(copy + unit * slices.unit_bytes, p * kLanes + lane, blocks[lane]);
-          rows[lane] = blocks[lane];
-        }
-        packer_->pack_unit(rows, begin + p * panel_bytes_ + unit * unit_bytes_);
-      }
+    for (size_t p = 0; p < kMostTilePanels; ++p) {
+      if (slices) panel_of_slice(*slices, copy, p, begin + p * panel_bytes_);
+      else panel_of_float_slice(copy, p, begin + p * panel_bytes_);
+    }
   });
+}
+
+void PackedMatrix::panel_of_slice(const SlicePacker& slices, const std::byte* slice, size_t p, std::byte* out) const {
+  for (size_t unit = 0; unit < matrix_.cols / packer_->unit; ++unit) {
+    std::byte blocks[kLanes][kMostBlockBytes];
+    const std::byte* rows[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      slices.unpack_output(slice + unit * slices.unit_bytes, p * kLanes + lane, blocks[lane]);
+      rows[lane] = blocks[lane];
+    }
+    packer_->pack_unit(rows, out + unit * unit_bytes_);
+  }
+}
+
+void PackedMatrix::panel_of_float_slice(const std::byte* slice, size_t p, std::byte* out) const {
+  for (size_t k = 0; k < matrix_.cols; ++k) {
+    const std::byte* row = slice + 2 * (kSliceOutputs * k + kLanes * p);
+    if (pack_ == Pack::kF16) std::memcpy(out + unit_bytes_ * k, row, unit_bytes_);
+    else
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        std::memcpy(out + unit_bytes_ * (k / 2) + 4 * lane + 2 * (k % 2), row + 2 * lane, 2);
+  }
 }
 
 PackedMatrix::Tile PackedMatrix::tile(size_t i) const {
@@ -93,6 +119,18 @@ void PackedMatrix::pack_slice(size_t slice) {
   for (size_t k = 0; k < matrix_.cols; k += 32, out += slices_->unit_bytes)
     for (size_t o = 0; o < count; ++o)
       slices_->pack_output(matrix_.bytes.data() + (first + o) * row_bytes + bytes_of(matrix_.dtype, k), o, out);
+}
+
+void PackedMatrix::pack_float_slice(size_t slice) {
+  const size_t first = slice * kSliceOutputs, cols = matrix_.cols, width = info(matrix_.dtype).block_bytes;
+  const size_t count = std::min(kSliceOutputs, matrix_.rows - first);
+  std::byte* out = packed_ + slice * panel_bytes_;
+  for (size_t k = 0; k < cols; k += 32)  // pieces that stay in the cache
+    for (size_t o = 0; o < count; ++o)
+      for (size_t i = k; i < k + 32; ++i) {
+        const uint16_t value = narrow(matrix_.bytes.data() + ((first + o) * cols + i) * width);
+        std::memcpy(out + i * unit_bytes_ + o * sizeof value, &value, sizeof value);
+      }
 }
 
 void PackedMatrix::pack_blocks(size_t panel) {
@@ -130,6 +168,17 @@ Pack PackedMatrix::float_pack(ThreadPool& pool) const {
   return all_half ? Pack::kF16 : all_brain ? Pack::kBF16 : Pack::kF32;
 }
 
+uint16_t PackedMatrix::narrow(const std::byte* value) const {
+  uint16_t half;
+  if (matrix_.dtype != DType::kF32) {
+    std::memcpy(&half, value, sizeof half);
+    return half;
+  }
+  float wide;  // that 16 bits hold without loss
+  std::memcpy(&wide, value, sizeof wide);
+  return pack_ == Pack::kF16 ? f32_to_f16(wide) : f32_to_bf16(wide);
+}
+
 void PackedMatrix::pack_floats(size_t panel) {
   const size_t first = panel * kLanes, cols = matrix_.cols;
   const size_t count = std::min(kLanes, matrix_.rows - first);
@@ -146,17 +195,10 @@ void PackedMatrix::pack_floats(size_t panel) {
         std::memcpy(out + k * unit_bytes_ + lane * 4, &wide, 4);
         continue;
       }
-      uint16_t narrow;
-      if (matrix_.dtype == DType::kF32) {  // exact
-        float wide;
-        std::memcpy(&wide, value, 4);
-        narrow = pack_ == Pack::kF16 ? f32_to_f16(wide) : f32_to_bf16(wide);
-      } else {
-        std::memcpy(&narrow, value, 2);
-      }
+      const uint16_t half = narrow(value);
       std::byte* at = pack_ == Pack::kF16 ? out + k * unit_bytes_ + lane * 2
                                           : out + k / 2 * unit_bytes_ + (lane * 2 + k % 2) * 2;
-      std::memcpy(at, &narrow, 2);
+      std::memcpy(at, &half, 2);
     }
   }
 }

@@ -31,7 +31,7 @@ class PackedMatrix {
   static constexpr size_t kMostTilePanels = kSliceOutputs / kLanes;
 
   PackedMatrix() = default;
-  // The arena must outlive it. kByUnit only for types of find_slice_packer.
+  // The arena must outlive it. kByUnit: if its type can be (find_slice_packer; floats of 16 bits), else panels.
   PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& pool, Arena& arena);
 
   // From by unit to panels, in place: for inputs that turned out not to be mostly zeros. Nobody may read meanwhile.
@@ -45,7 +45,7 @@ class PackedMatrix {
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
   size_t cols() const { return matrix_.cols; }
-  bool by_unit() const { return slices_ != nullptr; }
+  bool by_unit() const { return by_unit_; }
   // Block types multiply with quantized activations; of 16 bits where the weights have about 8.
   bool takes_blocks() const { return packer_ != nullptr; }
   Pack pack() const { return pack_; }
@@ -57,13 +57,19 @@ class PackedMatrix {
   // Panels, or slices.
   size_t n_piece() const { return by_unit() ? n_tile() : n_panel(); }
   void set_layout(Pack pack, size_t unit, size_t unit_bytes);
+  void set_float_layout(Pack pack);
   Pack float_pack(ThreadPool& pool) const;
+  uint16_t narrow(const std::byte* value) const;  // a value of a matrix that is packed in 16 bits
   void pack_slice(size_t slice);
+  void panel_of_slice(const SlicePacker& slices, const std::byte* slice, size_t p, std::byte* out) const;
+  void panel_of_float_slice(const std::byte* slice, size_t p, std::byte* out) const;
+  void pack_float_slice(size_t slice);
   void pack_floats(size_t panel);
   void pack_blocks(size_t panel);
   Matrix matrix_;
   const BlockPacker* packer_ = nullptr;
-  const SlicePacker* slices_ = nullptr;
+  const SlicePacker* slices_ = nullptr;  // by unit, of blocks
+  bool by_unit_ = false;
   Pack pack_ = Pack::kF32;
   size_t unit_bytes_ = 0, panel_bytes_ = 0;  // of a panel; by unit: of a slice
   size_t ahead_ = 0;                         // LinearArgs

@@ -39,8 +39,7 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
 PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   for (const LinearPart& part : op.parts) {
-    const bool by_unit = packer.options.sparse && part.sparse && find_slice_packer(part.weight.dtype);
-    const PackOrder order = by_unit ? PackOrder::kByUnit : PackOrder::kPanels;
+    const PackOrder order = packer.options.sparse && part.sparse ? PackOrder::kByUnit : PackOrder::kPanels;
     out.parts.push_back({&part, PackedMatrix(part.weight, order, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
     const Activations activations = packer.options.activations;

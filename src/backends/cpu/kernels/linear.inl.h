@@ -78,8 +78,10 @@ inline void linear_rows(const LinearArgs& a) {
   for (; row < a.rows; ++row) linear_tokens<W, 1>(a, row);
 }
 
-inline void linear_blocks(const LinearArgs& a);  // dispatch.inl.h
+inline void linear_blocks(const LinearArgs& a);         // dispatch.inl.h
+inline void linear_floats_by_unit(const LinearArgs& a);  // linear_sparse.inl.h
 inline void linear(const LinearArgs& a) {
+  if (a.by_unit && a.pack <= Pack::kBF16) return linear_floats_by_unit(a);
   switch (a.pack) {
     case Pack::kF32: return linear_rows<WeightsF32>(a);
     case Pack::kF16: return linear_rows<WeightsF16>(a);

@@ -97,3 +97,66 @@ inline void linear_slice(const LinearArgs& a) {
   if (a.wide || kOneKernel) return slice_rows<F, true>(a);
   return slice_rows<F, kOneKernel>(a);
 }
+
+// ---- Floats: a slice is a row of 128 outputs for each k.
+struct WeightsBF16Row {  // not in pairs as in a panel
+  static constexpr size_t kBytes = 32;
+  static Vec load(const uint8_t* p, size_t) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
+};
+// Panels of a slice, for linear_rows.
+template <class W>
+struct InSlice {
+  static constexpr size_t kStep = 1, kBytes = kSlicePanels * W::kBytes;
+  static Vec load(const uint8_t* p, size_t) { return W::load(p, 0); }
+};
+
+// lists as in slice_row.
+template <class W>
+inline void float_slice_row(const LinearArgs& a, const uint8_t* lists, const float* x, float* y) {
+  constexpr size_t kRow = InSlice<W>::kBytes, kPanels = kDecodePanels;  // as many as fit the registers
+  const size_t n_block = a.k / 32;
+  const bool all = lists[0] == kNoLists;
+  const size_t list_stride = all ? 0 : kActiveBytes, n_touch = all ? 1 : 8;  // some 8 KB at once
+  if (all) lists = kAll;
+  Vec acc[kSlicePanels];
+  for (Vec& v : acc) v = zero();
+  for (size_t begin = 0; begin < n_block; begin += n_touch) {
+    const size_t end = begin + n_touch < n_block ? begin + n_touch : n_block;
+    for (size_t b = begin; b < end; ++b) {
+      const uint8_t* list = lists + b * list_stride;
+      for (size_t i = 0; i < list[0]; ++i) touch_bytes(a.panels + (32 * b + list[1 + i]) * kRow, kRow);
+    }
+    for (size_t first = 0; first < kSlicePanels; first += kPanels) {
+      Vec some[kPanels];
+      for (size_t p = 0; p < kPanels; ++p) some[p] = acc[first + p];
+      for (size_t b = begin; b < end; ++b) {
+        const uint8_t* list = lists + b * list_stride;
+        for (size_t i = 0; i < list[0]; ++i) {
+          const size_t k = 32 * b + list[1 + i];
+          const uint8_t* w = a.panels + k * kRow + first * W::kBytes;
+          const Vec value = set1(x[k]);
+#pragma GCC unroll 4
+          for (size_t p = 0; p < kPanels; ++p) some[p] = mul_add(W::load(w + p * W::kBytes, 0), value, some[p]);
+        }
+      }
+      for (size_t p = 0; p < kPanels; ++p) acc[first + p] = some[p];
+    }
+  }
+  for (size_t p = 0; p < a.count; ++p) store(y + p * kLanes, acc[p]);
+}
+
+template <class W>
+inline void float_slice(const LinearArgs& a) {
+  if (!a.active) {
+    LinearArgs dense = a;
+    dense.panel_stride = W::kBytes;
+    dense.ahead = 0;
+    return linear_rows<InSlice<W>>(dense);
+  }
+  for (size_t row = 0; row < a.rows; ++row)
+    float_slice_row<W>(a, a.active + row * (a.k / 32) * kActiveBytes, a.x + row * a.x_stride, a.y + row * a.y_stride);
+}
+inline void linear_floats_by_unit(const LinearArgs& a) {
+  if (a.pack == Pack::kF16) float_slice<WeightsF16>(a);
+  else float_slice<WeightsBF16Row>(a);
+}

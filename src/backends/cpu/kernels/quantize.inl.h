@@ -1,18 +1,20 @@
 // Activations in blocks of 32 integers.
 
-// Moves what is not 0 to the front; the list gets its number and places, padded to fours with any place.
-inline void keep_active(int32_t (&q)[32], uint8_t* list) {
+// Writes the number and places of what is not 0, padded to fours with any place.
+template <typename T>
+inline void list_active(const T* values, uint8_t* list) {
   uint32_t places = 0;
-  for (uint32_t i = 0; i < 32; ++i) places |= static_cast<uint32_t>(q[i] != 0) << i;
+  for (uint32_t i = 0; i < 32; ++i) places |= static_cast<uint32_t>(values[i] != 0) << i;
   size_t n = 0;
-  for (; places != 0; places &= places - 1, ++n) {
-    const int i = __builtin_ctz(places);
-    q[n] = q[i];
-    list[1 + n] = static_cast<uint8_t>(i);
-  }
+  for (; places != 0; places &= places - 1, ++n) list[1 + n] = static_cast<uint8_t>(__builtin_ctz(places));
   list[0] = static_cast<uint8_t>(n);
-  for (size_t i = n; i < 32; ++i) q[i] = 0;
   for (size_t i = n; i % 4 != 0; ++i) list[1 + i] = list[1];
+}
+// Moves what is not 0 to the front.
+inline void keep_active(int32_t (&q)[32], const uint8_t* list) {
+  const size_t n = list[0];
+  for (size_t i = 0; i < n; ++i) q[i] = q[list[1 + i]];
+  for (size_t i = n; i < 32; ++i) q[i] = 0;
 }
 
 inline size_t count_active(const float* x, size_t k) {
@@ -26,6 +28,10 @@ inline size_t quantize(const QuantizeArgs& a) {
   const size_t n_active = a.active ? count_active(a.x, a.k) : 0;
   const bool lists = a.active && n_active * kActiveShare <= a.k;
   if (a.active) a.active[0] = kNoLists;
+  if (!a.blocks) {
+    for (size_t b = 0; lists && b < a.k / 32; ++b) list_active(a.x + 32 * b, a.active + b * kActiveBytes);
+    return n_active;
+  }
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
     const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
@@ -42,7 +48,10 @@ inline size_t quantize(const QuantizeArgs& a) {
       first += q[i];
       second += q[i + 16];
     }
-    if (lists) keep_active(q, a.active + b * kActiveBytes);
+    if (lists) {
+      list_active(q, a.active + b * kActiveBytes);
+      keep_active(q, a.active + b * kActiveBytes);
+    }
     store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
     a.scale[b] = largest / limit;
     a.sum[2 * b] = first;

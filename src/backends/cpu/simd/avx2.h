@@ -61,6 +61,11 @@ inline Vec load_f16(const uint16_t* p) {
   const auto* q = reinterpret_cast<const __m128i*>(p);
   return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
 }
+inline Vec load_bf16(const uint16_t* p) {
+  const auto* q = reinterpret_cast<const __m128i*>(p);
+  const auto widen = [](__m128i a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16)); };
+  return {widen(_mm_loadu_si128(q)), widen(_mm_loadu_si128(q + 1))};
+}
 // Of 16 pairs of bf16 those at even, or at odd places.
 inline Vec load_bf16_even(const uint16_t* p) {
   const auto* q = reinterpret_cast<const __m256i*>(p);

@@ -38,6 +38,10 @@ inline Vec select(Mask m, Vec yes, Vec no) { return {_mm512_mask_blend_ps(m, no.
 inline Vec load_f16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
+inline Vec load_bf16(const uint16_t* p) {
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
 // Of 16 pairs of bf16 those at even, or at odd places.
 inline Vec load_bf16_even(const uint16_t* p) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))}; }
 inline Vec load_bf16_odd(const uint16_t* p) {

@@ -82,6 +82,9 @@ inline Vec select(Mask m, Vec yes, Vec no) {
 inline Vec load_f16(const uint16_t* p) {
   return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
 }
+inline Vec load_bf16(const uint16_t* p) {
+  return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
+}
 // Of 16 pairs of bf16 those at even, or at odd places.
 inline uint32x4_t bf16_pairs(const uint16_t* p) { return vreinterpretq_u32_u16(vld1q_u16(p)); }
 inline Vec load_bf16_even(const uint16_t* p) {

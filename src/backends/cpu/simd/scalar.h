@@ -100,6 +100,9 @@ inline float from_bf16(uint16_t value) {
 inline Vec load_f16(const uint16_t* p) {
   return each([&](int i) { return from_f16(p[i]); });
 }
+inline Vec load_bf16(const uint16_t* p) {
+  return each([&](int i) { return from_bf16(p[i]); });
+}
 // Of 16 pairs of bf16 those at even, or at odd places.
 inline Vec load_bf16_even(const uint16_t* p) {
   return each([&](int i) { return from_bf16(p[2 * i]); });
