@@ -24,20 +24,34 @@ void each_lane(const Byte* const* rows, F f) {
     if (rows[lane]) f(lane, rows[lane]);
 }
 
-// For a block of 32 whose v_j is v(j), a byte of four bits or fewer for each k:
+// For a block of 32 whose v_j is v(j), a byte of so many bits for each k:
 template <typename V>
-void put_nibbles(Byte* n, size_t lane, V v) {  // n_0..n_3: low nibbles v_j, high nibbles v_(j+4)
-  for (size_t j = 0; j < 4; ++j) put(n + 64 * j, lane, v(j) | v(j + 4) << 4);
+void put_two_bits(Byte* t, size_t lane, V v) {
+  for (size_t i = 0; i < 2; ++i) put(t + 64 * i, lane, v(i) | v(i + 2) << 2 | v(i + 4) << 4 | v(i + 6) << 6);
 }
 template <typename V>
-void put_two_bits(Byte* l, size_t lane, V v) {  // bits 2f, 2f+1 of l_i: v_(2f+i)
-  for (size_t i = 0; i < 2; ++i) put(l + 64 * i, lane, v(i) | v(i + 2) << 2 | v(i + 4) << 4 | v(i + 6) << 6);
+void put_three_bits(Byte* t, size_t lane, V v) {
+  const uint32_t low = bytes4(3), high = bytes4(4);
+  put(t, lane, v(0) | v(1) << 3 | (v(6) & low) << 6);
+  put(t + 64, lane, v(2) | v(3) << 3 | (v(7) & low) << 6);
+  put(t + 128, lane, v(4) | v(5) << 3 | (v(6) & high) << 4 | (v(7) & high) << 5);
 }
 template <typename V>
-void put_bits(Byte* h, size_t lane, V v) {  // bit j: v_j
-  uint32_t all = 0;
-  for (size_t j = 0; j < 8; ++j) all |= v(j) << j;
-  put(h, lane, all);
+void put_nibbles(Byte* t, size_t lane, V v) {
+  for (size_t j = 0; j < 4; ++j) put(t + 64 * j, lane, v(j) | v(j + 4) << 4);
+}
+template <typename V>
+void put_five_bits(Byte* t, size_t lane, V v) {
+  const uint32_t low = bytes4(7), high = bytes4(0x18);
+  put(t, lane, v(0) | (v(5) & low) << 5);
+  put(t + 64, lane, v(1) | (v(5) & high) << 2 | (v(7) & bytes4(8)) << 4);
+  put(t + 128, lane, v(2) | (v(6) & low) << 5);
+  put(t + 192, lane, v(3) | (v(6) & high) << 2 | (v(7) & bytes4(16)) << 3);
+  put(t + 256, lane, v(4) | (v(7) & low) << 5);
+}
+template <typename V>
+void put_six_bits(Byte* t, size_t lane, V v) {
+  for (size_t j = 0; j < 6; ++j) put(t + 64 * j, lane, v(j) | (v(6 + j / 3) >> 2 * (j % 3) & bytes4(3)) << 6);
 }
 
 void pack_q8_0(const Byte* const* rows, Byte* out) noexcept {
@@ -47,21 +61,21 @@ void pack_q8_0(const Byte* const* rows, Byte* out) noexcept {
   });
 }
 
-// kHead: bytes of halves before the nibbles (2: scale; 4: scale and minimum). kHigh: four bytes of fifth bits.
-// GGUF pairs values 0..15 and 16..31 in a byte, as n_j does.
+// kHead: bytes of halves before the quants (2: scale; 4: scale and minimum). kHigh: four bytes of fifth bits.
 template <size_t kHead, bool kHigh>
 void pack_nibbles(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     for (size_t i = 0; i < kHead / 2; ++i) put_half(out + 32 * i, lane, in + 2 * i);
-    Byte* nibbles = out + 16 * kHead;
-    for (size_t j = 0; j < 4; ++j) put(nibbles + 64 * j, lane, dword(in + kHead + (kHigh ? 4 : 0) + 4 * j));
-    if constexpr (kHigh) {
-      const uint32_t high = dword(in + kHead);  // bit k: value k
-      put_bits(nibbles + 256, lane, [&](size_t j) {
-        const uint32_t four = high >> 4 * j & 15;
-        return (four & 1) | (four & 2) << 7 | (four & 4) << 14 | (four & 8) << 21;
-      });
-    }
+    Byte* quants = out + 16 * kHead;
+    const auto nibble = [&](size_t j) {
+      return dword(in + kHead + (kHigh ? 4 : 0) + 4 * (j % 4)) >> 4 * (j / 4) & bytes4(15);
+    };
+    if constexpr (!kHigh) return put_nibbles(quants, lane, nibble);
+    const uint32_t high = dword(in + kHead);  // bit k: value k
+    put_five_bits(quants, lane, [&](size_t j) {
+      const uint32_t four = high >> 4 * j & 15;
+      return nibble(j) | ((four & 1) | (four & 2) << 7 | (four & 4) << 14 | (four & 8) << 21) << 4;
+    });
   });
 }
 
@@ -84,11 +98,10 @@ void pack_q3_k(const Byte* const* rows, Byte* out) noexcept {
   each_lane(rows, [&](size_t lane, const Byte* in) {
     put_half(out, lane, in + 108);
     for (unsigned g = 0; g < 16; ++g) out[32 + 16 * g + lane] = static_cast<Byte>(blocks::q3_k_scale(in + 96, g));
-    for (size_t b = 0; b < 8; ++b) {
-      Byte* block = out + 288 + 192 * b;
-      put_two_bits(block, lane, [&](size_t j) { return plane_two_bits(in + 32, b, j); });
-      put_bits(block + 128, lane, [&](size_t j) { return dword(in + 4 * j) >> b & bytes4(1); });
-    }
+    for (size_t b = 0; b < 8; ++b)
+      put_three_bits(out + 288 + 192 * b, lane, [&](size_t j) {
+        return plane_two_bits(in + 32, b, j) | (dword(in + 4 * j) >> b & bytes4(1)) << 2;
+      });
   });
 }
 
@@ -107,8 +120,9 @@ void pack_q45_k(const Byte* const* rows, Byte* out) noexcept {
     for (size_t b = 0; b < 8; ++b) {
       Byte* block = out + 320 + kBlock * b;
       const Byte* n = in + (kHigh ? 48 : 16) + 32 * (b / 2);
-      put_nibbles(block, lane, [&](size_t j) { return dword(n + 4 * j) >> 4 * (b % 2) & bytes4(15); });
-      if (kHigh) put_bits(block + 256, lane, [&](size_t j) { return dword(in + 16 + 4 * j) >> b & bytes4(1); });
+      const auto nibble = [&](size_t j) { return dword(n + 4 * j) >> 4 * (b % 2) & bytes4(15); };
+      if constexpr (!kHigh) put_nibbles(block, lane, nibble);
+      else put_five_bits(block, lane, [&](size_t j) { return nibble(j) | (dword(in + 16 + 4 * j) >> b & bytes4(1)) << 4; });
     }
   });
 }
@@ -120,9 +134,10 @@ void pack_q6_k(const Byte* const* rows, Byte* out) noexcept {
     for (size_t b = 0; b < 8; ++b) {
       const size_t part = b / 4, quarter = b % 4;
       const Byte *low = in + 64 * part + 32 * (quarter % 2), *high = in + 128 + 32 * part;
-      Byte* block = out + 288 + 384 * b;
-      put_nibbles(block, lane, [&](size_t j) { return dword(low + 4 * j) >> 4 * (quarter / 2) & bytes4(15); });
-      put_two_bits(block + 256, lane, [&](size_t j) { return dword(high + 4 * j) >> 2 * quarter & bytes4(3); });
+      put_six_bits(out + 288 + 384 * b, lane, [&](size_t j) {
+        return (dword(low + 4 * j) >> 4 * (quarter / 2) & bytes4(15)) |
+               (dword(high + 4 * j) >> 2 * quarter & bytes4(3)) << 4;
+      });
     }
   });
 }

@@ -3,22 +3,41 @@
 // unsigned bytes up to kLargest: value = scale * (byte - kOffset) - min. kIsPlain: bytes lie there as they are multiplied.
 // packed_blocks.cpp writes these layouts.
 //
-//   nibbles n_0..n_3 (64 bytes each): low nibbles are v_j, high nibbles v_(j+4), as GGUF pairs them
-//   fifth bits h (64 bytes): bit j of a byte belongs to v_j
-//   two bits l_0, l_1: bits 2f, 2f+1 of l_i belong to v_(2f+i)
+//   two bits t_0, t_1 (64 bytes each): bits 2f, 2f+1 of t_i are v_(2f+i)
+//   three bits t_0..t_2: bits 0-2 of t_i are v_(2i), bits 3-5 v_(2i+1); bits 6-7 of t_0 (t_1) the low bits of v_6 (v_7),
+//   bit 6 (7) of t_2 the high one
+//   nibbles t_0..t_3: low nibbles v_j, high nibbles v_(j+4), as GGUF pairs them
+//   five bits t_0..t_4: bits 0-4 of t_j are v_j; bits 5-7 of t_0, t_2, t_4 the low bits of v_5, v_6, v_7; bits 5-6 of t_1 (t_3)
+//   the high ones of v_5 (v_6), bit 7 the fourth (fifth) bit of v_7
+//   six bits t_0..t_5: bits 0-5 of t_j are v_j; bits 6-7 of t_0..t_2 (t_3..t_5) are v_6 (v_7), two bits each
+// So most vectors are one mask away.
 
-inline WVec nibbles(const uint8_t* n, size_t j) {
-  const WVec w = load_w(n + 64 * (j % 4));
+inline WVec two_bits(const uint8_t* t, size_t j) {
+  return mask(shift_right(load_w(t + 64 * (j % 2)), static_cast<unsigned>(j / 2 * 2)), 0x03);
+}
+inline WVec three_bits(const uint8_t* t, size_t j) {
+  if (j < 6) {
+    const WVec w = load_w(t + 64 * (j / 2));
+    return mask(j % 2 == 0 ? w : shift_right(w, 3), 0x07);
+  }
+  const WVec low = shift_right(load_w(t + 64 * (j - 6)), 6), high = load_w(t + 128);
+  return mask(low, 0x03) | mask(shift_right(high, static_cast<unsigned>(j - 2)), 0x04);
+}
+inline WVec nibbles(const uint8_t* t, size_t j) {
+  const WVec w = load_w(t + 64 * (j % 4));
   return mask(j < 4 ? w : shift_right(w, 4), 0x0f);
 }
-// Bit j of h as 16.
-inline WVec fifth_bit(const uint8_t* h, size_t j) {
-  const WVec w = load_w(h);
-  return mask(j <= 4 ? shift_left(w, static_cast<unsigned>(4 - j)) : shift_right(w, static_cast<unsigned>(j - 4)),
-              0x10);
+inline WVec five_bits(const uint8_t* t, size_t j) {
+  if (j < 5) return mask(load_w(t + 64 * j), 0x1f);
+  const WVec low = mask(shift_right(load_w(t + 128 * (j - 5)), 5), 0x07), t_1 = load_w(t + 64), t_3 = load_w(t + 192);
+  if (j < 7) return low | mask(shift_right(j == 5 ? t_1 : t_3, 2), 0x18);
+  return low | mask(shift_right(t_1, 4), 0x08) | mask(shift_right(t_3, 3), 0x10);
 }
-inline WVec two_bits(const uint8_t* l, size_t j) {
-  return mask(shift_right(load_w(l + 64 * (j % 2)), static_cast<unsigned>(j / 2 * 2)), 0x03);
+inline WVec six_bits(const uint8_t* t, size_t j) {
+  if (j < 6) return mask(load_w(t + 64 * j), 0x3f);
+  const uint8_t* three = t + 192 * (j - 6);
+  return mask(shift_right(load_w(three), 6), 0x03) | mask(shift_right(load_w(three + 64), 4), 0x0c) |
+         mask(shift_right(load_w(three + 128), 2), 0x30);
 }
 inline Vec half_row(const uint8_t* p) { return load_f16(reinterpret_cast<const uint16_t*>(p)); }
 
@@ -46,23 +65,19 @@ struct Q4_1Panel {  // 32 k: scales, minima (added, so min is their negative), n
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
   static Vec min(const uint8_t* u, size_t, size_t) { return zero() - half_row(u + 32); }
 };
-struct Q5_0Panel {  // 32 k: scales, nibbles, fifth bits
+struct Q5_0Panel {  // 32 k: scales, five bits
   static constexpr size_t kUnit = 32, kBytes = 352, kGroup = 32;
   static constexpr int32_t kOffset = 16, kLargest = 31;
   static constexpr bool kHasMin = false, kPairs = false, kIsPlain = false;
-  static WVec vec(const uint8_t* u, size_t, size_t j) {
-    return nibbles(u + 32, j) | fifth_bit(u + 288, j);
-  }
+  static WVec vec(const uint8_t* u, size_t, size_t j) { return five_bits(u + 32, j); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
   static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
 };
-struct Q5_1Panel {  // 32 k: scales, minima (added), nibbles, fifth bits
+struct Q5_1Panel {  // 32 k: scales, minima (added), five bits
   static constexpr size_t kUnit = 32, kBytes = 384, kGroup = 32;
   static constexpr int32_t kOffset = 0, kLargest = 31;
   static constexpr bool kHasMin = true, kPairs = false, kIsPlain = false;
-  static WVec vec(const uint8_t* u, size_t, size_t j) {
-    return nibbles(u + 64, j) | fifth_bit(u + 320, j);
-  }
+  static WVec vec(const uint8_t* u, size_t, size_t j) { return five_bits(u + 64, j); }
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
   static Vec min(const uint8_t* u, size_t, size_t) { return zero() - half_row(u + 32); }
 };
@@ -99,16 +114,11 @@ struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 1
   template <class U>
   static IVec both_mins(const U* u, size_t b) { return both_high4(bytes(u, b, 0)); }
 };
-struct Q3_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; two bits and a third bit
+struct Q3_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; three bits
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 192, kGroup = 16;
   static constexpr int32_t kOffset = 4, kLargest = 7;
   static constexpr bool kHasMin = false, kPairs = true, kIsPlain = false;
-  static WVec vec(const uint8_t* u, size_t b, size_t j) {
-    const uint8_t* block = u + 288 + 192 * b;
-    const WVec third = load_w(block + 128);  // bit j, wanted as 4
-    return two_bits(block, j) |
-           mask(j < 2 ? shift_left(third, static_cast<unsigned>(2 - j)) : shift_right(third, static_cast<unsigned>(j - 2)), 0x04);
-  }
+  static WVec vec(const uint8_t* u, size_t b, size_t j) { return three_bits(u + 288 + 192 * b, j); }
   static const uint8_t* scales(const uint8_t* u, size_t b, size_t half) { return u + 32 + 32 * b + 16 * half; }
   static Vec d(const uint8_t* u) { return half_row(u); }
   static Vec scale(const uint8_t* u, size_t b, size_t half) { return load_i8(scales(u, b, half)); }
@@ -125,24 +135,19 @@ struct Q4_KPanel {  // 256 k: d, dmin; 8 rows of scales, 8 of minima; nibbles
   static Vec scale(const uint8_t* u, size_t b, size_t) { return half_row(u) * load_u8(u + 64 + 16 * b); }
   static Vec min(const uint8_t* u, size_t b, size_t) { return half_row(u + 32) * load_u8(u + 192 + 16 * b); }
 };
-struct Q5_KPanel {  // as Q4_K, and fifth bits behind each block's nibbles
+struct Q5_KPanel {  // as Q4_K, with five bits
   static constexpr size_t kUnit = 256, kBytes = 320 + 8 * 320, kGroup = 32;
   static constexpr int32_t kOffset = 0, kLargest = 31;
   static constexpr bool kHasMin = true, kPairs = false, kIsPlain = false;
-  static WVec vec(const uint8_t* u, size_t b, size_t j) {
-    return nibbles(u + 320 + 320 * b, j) | fifth_bit(u + 320 + 320 * b + 256, j);
-  }
+  static WVec vec(const uint8_t* u, size_t b, size_t j) { return five_bits(u + 320 + 320 * b, j); }
   static Vec scale(const uint8_t* u, size_t b, size_t) { return half_row(u) * load_u8(u + 64 + 16 * b); }
   static Vec min(const uint8_t* u, size_t b, size_t) { return half_row(u + 32) * load_u8(u + 192 + 16 * b); }
 };
-struct Q6_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; nibbles and two high bits
+struct Q6_KPanel {  // 256 k: d; 16 rows of signed scales per 16 k; six bits
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 384, kGroup = 16;
   static constexpr int32_t kOffset = 32, kLargest = 63;
   static constexpr bool kHasMin = false, kPairs = true, kIsPlain = false;
-  static WVec vec(const uint8_t* u, size_t b, size_t j) {
-    const uint8_t* block = u + 288 + 384 * b;
-    return nibbles(block, j) | shift_left(two_bits(block + 256, j), 4);
-  }
+  static WVec vec(const uint8_t* u, size_t b, size_t j) { return six_bits(u + 288 + 384 * b, j); }
   static const uint8_t* scales(const uint8_t* u, size_t b, size_t half) { return u + 32 + 32 * b + 16 * half; }
   static Vec d(const uint8_t* u) { return half_row(u); }
   static Vec scale(const uint8_t* u, size_t b, size_t half) { return load_i8(scales(u, b, half)); }
