@@ -79,7 +79,8 @@ typedef struct rwkv_model_options {
                                  default: as they are in the file */
   const char* const* lora;    /* adapters to merge, "FILE" or "FILE:SCALE", in this order */
   size_t n_lora;
-  bool dense;                 /* read the weights of zeros after relu^2 too: to see what leaving them out gains. Same bits */
+  bool dense;                 /* read the weights of zeros after relu^2 too: to see what leaving them out gains. Same bits,
+                             if weights are finite */
 } rwkv_model_options;
 
 /* Opens GGUF (also split), PyTorch .pth, safetensors (also sharded), a Hugging Face folder, or rwkv.cpp's

@@ -84,23 +84,28 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
 TEST(packed, f32_that_sixteen_bits_hold_takes_sixteen_bits) {
   ThreadPool pool(2);
   Arena arena;
-  constexpr size_t n_out = 33, cols = 20;
-  for (const DType narrow : {DType::kF16, DType::kBF16}) {
-    const std::vector<std::byte> narrow_bytes = random_matrix(narrow, n_out * cols);
-    std::vector<float> values(n_out * cols);
-    info(narrow).decode(narrow_bytes.data(), values.size(), values.data());
-    const auto pack = [&](DType type, const void* data) {
-      const std::span bytes(static_cast<const std::byte*>(data), bytes_of(type, n_out * cols));
-      return cpu::PackedMatrix({type, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
-    };
-    const auto x = random_floats(cols + kLanes, 1);
-    const cpu::PackedMatrix want = pack(narrow, narrow_bytes.data()), exact = pack(DType::kF32, values.data());
-    EXPECT_EQ(exact.bytes(), want.bytes()) << name(narrow);
-    EXPECT_TRUE(same_bits(run_linear(cpu::kScalarTable, exact, x, cols, 1), run_linear(cpu::kScalarTable, want, x, cols, 1)))
-        << name(narrow);
-    values.back() = 1.0f / 3;
-    EXPECT_EQ(pack(DType::kF32, values.data()).bytes(), size_t{48 * cols * sizeof(float)}) << name(narrow);
-  }
+  constexpr size_t n_out = 33;
+  for (const size_t cols : {20, 64})
+    for (const DType narrow : {DType::kF16, DType::kBF16}) {
+      const std::vector<std::byte> narrow_bytes = random_matrix(narrow, n_out * cols);
+      std::vector<float> values(n_out * cols);
+      info(narrow).decode(narrow_bytes.data(), values.size(), values.data());
+      const auto pack = [&](DType type, const void* data) {
+        const std::span bytes(static_cast<const std::byte*>(data), bytes_of(type, n_out * cols));
+        return cpu::PackedMatrix({type, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
+      };
+      const auto x = random_floats(cols + kLanes, 1);
+      const cpu::PackedMatrix want = pack(narrow, narrow_bytes.data()), exact = pack(DType::kF32, values.data());
+      EXPECT_EQ(exact.bytes(), want.bytes()) << name(narrow);
+      EXPECT_TRUE(same_bits(run_linear(cpu::kScalarTable, exact, x, cols, 1), run_linear(cpu::kScalarTable, want, x, cols, 1)))
+          << name(narrow);
+      const cpu::PackedMatrix units({DType::kF32, n_out, cols, std::as_bytes(std::span(values)), "w"}, PackOrder::kByUnit, pool, arena);
+      EXPECT_EQ(units.by_unit(), cols % 32 == 0);
+      EXPECT_TRUE(same_bits(run_linear(cpu::kScalarTable, units, x, cols, 1), run_linear(cpu::kScalarTable, want, x, cols, 1)))
+          << name(narrow);
+      values.back() = 1.0f / 3;
+      EXPECT_EQ(pack(DType::kF32, values.data()).bytes(), size_t{48 * cols * sizeof(float)}) << name(narrow);
+    }
 }
 
 class LinearBlocks : public testing::TestWithParam<DType> {};
@@ -140,6 +145,39 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
                   << n_out << "x" << cols << ", row " << t << ", output " << o << ", " << (wide ? 16 : 8) << " bits";
             }
         }
+      }
+    }
+}
+
+// The sums of K types with two groups a block are made of integers or of floats: the largest must be exact in both.
+TEST(linear, of_extreme_k_types_equals_the_scalar_twin) {
+  struct Type {
+    DType dtype;
+    std::vector<size_t> ones;  // where a block keeps d, dmin
+  };
+  ThreadPool pool(1);
+  Arena arena;
+  constexpr size_t n_out = 17, cols = 512;
+  for (const auto& [type, ones] : {Type{DType::kQ2_K, {80, 82}}, Type{DType::kQ3_K, {108}}, Type{DType::kQ6_K, {208}}})
+    for (const int pattern : {0x00, 0x7f, 0x80, 0xff}) {
+      std::vector<std::byte> bytes(bytes_of(type, n_out * cols), static_cast<std::byte>(pattern));
+      for (size_t block = 0; block < bytes.size(); block += info(type).block_bytes)
+        for (const size_t at : ones) {
+          bytes[block + at] = std::byte{0x00};
+          bytes[block + at + 1] = std::byte{0x3c};
+        }
+      const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
+      for (const bool alternate : {false, true}) {
+        std::vector<float> x(7 * cols, 127);
+        for (size_t i = 0; alternate && i < x.size(); i += 3) x[i] = -127;
+        for (const bool wide : {false, true})
+          for (const size_t rows : {1, 7}) {
+            const auto want = run_linear(cpu::kScalarTable, weight, x, cols, rows, wide);
+            for_each_table([&](const KernelTable& table) {
+              EXPECT_TRUE(same_bits(run_linear(table, weight, x, cols, rows, wide), want))
+                  << table.name << " " << name(type) << " of bytes " << pattern << ", " << rows << " rows";
+            });
+          }
       }
     }
 }

@@ -28,6 +28,8 @@ enum class Pack : uint8_t {
   kInt8,  // every other block type, as plain integers
 };
 
+constexpr Pack kLastFloat = Pack::kBF16;
+
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k.
 struct LinearArgs {
   Pack pack;
@@ -39,13 +41,13 @@ struct LinearArgs {
   size_t x_stride, rows;
   float* y;                   // [rows], stride y_stride
   size_t y_stride;
+  bool goes_on;               // y holds the chain of the k before
   // Only for blocks: what `quantize` made of x, rows one after another; k is a multiple of 32.
   bool wide;                  // 16 bits
   const uint8_t* blocks;      // [rows][k / 32][act_bytes]
   const float* scale;         // [rows][k / 32]
   const int32_t* sum;         // [rows][k / 16]: sums of 16 values
   size_t row_blocks;          // k / 32, or more when k is a piece of the rows
-  bool goes_on;               // y holds the chain of the k before
   // The matrix is stored by unit: `panels` are slices of 8, a call is one of them; k is a multiple of 32.
   bool by_unit;
   const uint8_t* active;      // [rows][k / 32][kActiveBytes], of up to kSparseRows rows; null: of more

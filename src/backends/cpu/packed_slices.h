@@ -16,6 +16,6 @@ struct SlicePacker {
   void (*unpack_output)(const std::byte* unit, size_t o, std::byte* block) noexcept;  // the reverse
 };
 
-const SlicePacker* find_slice_packer(DType dtype) noexcept;  // null: such matrices are not stored by unit
+const SlicePacker* find_slice_packer(DType dtype) noexcept;  // null: not of blocks, or not stored by unit
 
 }  // namespace rwkv::cpu

@@ -29,7 +29,7 @@ namespace amx {
 
 // No table: making one would run this unit's instructions on processors that lack them.
 void amx_linear(const LinearArgs& a) {
-  if (a.pack <= Pack::kBF16 || a.rows < amx::kFewTileRows) kAvx512Table.linear(a);
+  if (a.pack <= kLastFloat || a.rows < amx::kFewTileRows) kAvx512Table.linear(a);
   else amx::linear_blocks(a);
 }
 double amx_dot_loop(size_t n, bool, Pack) { return amx::tile_loop(n); }

@@ -26,7 +26,8 @@ inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
   for (size_t p = 0; p < P; ++p) {
     w[p] = a.panels + (i + p) * a.panel_stride;
 #pragma GCC unroll 32
-    for (size_t n = 0; n < N; ++n) acc[p][n] = zero();
+    for (size_t n = 0; n < N; ++n)
+      acc[p][n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + (i + p) * kLanes) : zero();
   }
 #pragma GCC unroll 32
   for (size_t n = 0; n < N; ++n) x[n] = a.x + (row + n) * a.x_stride;
@@ -81,7 +82,7 @@ inline void linear_rows(const LinearArgs& a) {
 inline void linear_blocks(const LinearArgs& a);         // dispatch.inl.h
 inline void linear_floats_by_unit(const LinearArgs& a);  // linear_sparse.inl.h
 inline void linear(const LinearArgs& a) {
-  if (a.by_unit && a.pack <= Pack::kBF16) return linear_floats_by_unit(a);
+  if (a.by_unit && a.pack <= kLastFloat) return linear_floats_by_unit(a);
   switch (a.pack) {
     case Pack::kF32: return linear_rows<WeightsF32>(a);
     case Pack::kF16: return linear_rows<WeightsF16>(a);

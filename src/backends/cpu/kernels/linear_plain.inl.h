@@ -19,6 +19,7 @@ struct PlainPanel {
 // The same of types of kPairs: d, dmin, scales of both groups as pairs, what their offset or minima take; v_0..v_7.
 template <int32_t kTheOffset, int32_t kTheLargest, bool kWithMin>
 struct PlainPair {
+  static_assert(kTheOffset == 0 || !kWithMin, "both lie at the same place");
   static constexpr size_t kUnit = 32, kBytes = 832, kGroup = 16;
   static constexpr int32_t kOffset = kTheOffset, kLargest = kTheLargest;
   static constexpr bool kHasMin = kWithMin, kPairs = true, kIsPlain = true;
@@ -46,6 +47,7 @@ struct PlainPair {
 };
 template <class F, bool kPairs = F::kPairs>
 struct PlainOf {
+  static_assert(F::kGroup == 32);
   using Panel = PlainPanel<F::kOffset, F::kLargest, F::kHasMin>;
 };
 template <class F>
@@ -71,7 +73,7 @@ inline LinearArgs cut_of(const LinearArgs& a, const uint8_t* scratch, size_t byt
 template <class F, bool kWide>
 inline void plain_rows(const LinearArgs& a) {
   using Panel = typename PlainOf<F>::Panel;
-  constexpr size_t kPanels = 4, kCut = 32;  // up to 104 KB, which stay in the second-level cache
+  constexpr size_t kPanels = 4, kCut = 16;  // up to 52 KB, which stay in the second-level cache
   alignas(64) uint8_t scratch[kPanels * kCut * Panel::kBytes];
   const size_t n_block = a.k / 32;
   for (size_t i = 0; i < a.count; i += kPanels) {

@@ -27,6 +27,7 @@ template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
 [[gnu::always_inline]] inline void group_sums(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, IVec (&totals)[P][N]) {
   constexpr size_t kSteps = F::kGroup / 4, kShort = short_steps(F::kLargest, kWide), kPlanes = act_planes(kWide);
   constexpr size_t kRun = kShort > kSteps ? kSteps : kShort;
+  static_assert(kRun == 0 || kSteps % kRun == 0, "no step may be left over");
   IVec sums[kPlanes][P][N];
 #pragma GCC unroll 16
   for (size_t n = 0; n < N; ++n)
@@ -81,18 +82,18 @@ template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
   }
 }
 
-// A block of a type of kPairs.
+// A block of a type of kPairs, one panel after the other, so that its sums stay in registers.
 template <class F, bool kWide, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
-  IVec totals[2][P][N];
-  group_sums<F, kWide, 0>(w, b, acts, totals[0]);
-  group_sums<F, kWide, 1>(w, b, acts, totals[1]);
 #pragma GCC unroll 4
-  for (size_t p = 0; p < P; ++p)
+  for (size_t p = 0; p < P; ++p) {
+    IVec first[1][N], second[1][N];
+    group_sums<F, kWide, 0>(w + p, b, acts, first);
+    group_sums<F, kWide, 1>(w + p, b, acts, second);
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n) {
-      const Vec first = F::scale(w[p], b, 0) * to_float(totals[0][p][n]);
-      const Vec both = mul_add(F::scale(w[p], b, 1), to_float(totals[1][p][n]), first);
+      const Vec scaled = F::scale(w[p], b, 0) * to_float(first[0][n]);
+      const Vec both = mul_add(F::scale(w[p], b, 1), to_float(second[0][n]), scaled);
       acc[p][n] = mul_add(both, F::d(w[p]) * set1(acts.scale(n)), acc[p][n]);
       if constexpr (F::kHasMin) {
         const Vec min = F::min(w[p], b, 0) * set1(static_cast<float>(acts.sum(0, n)));
@@ -100,12 +101,13 @@ template <class F, bool kWide, size_t P, size_t N>
         acc[p][n] = neg_mul_add(mins, F::dmin(w[p]) * set1(acts.scale(n)), acc[p][n]);
       }
     }
+  }
 }
-// The same in integers, where 16-bit sums are multiplied by their scales as they are widened. One panel after the other,
-// so that its sums stay in registers.
+// The same in integers: sums of 16 bits are multiplied by their scales as they are widened.
 template <class F, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair_short(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
   constexpr size_t kSteps = 4, kShort = short_steps(F::kLargest, false), kRun = kShort > kSteps ? kSteps : kShort;
+  static_assert(kSteps % kRun == 0, "no step may be left over");
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
     IVec totals[N];

@@ -1,4 +1,5 @@
-// Slices (linear_slices.inl.h) times one or two rows: of a row that is mostly zeros only the k of the others are read.
+// Slices (linear_slices.inl.h) times one or two rows: of a row that is mostly zeros only the k of the others are read. Slices
+// of floats times any rows.
 
 inline void touch_bytes(const uint8_t* p, size_t n) {
   for (size_t at = 0; at < n; at += 64) static_cast<void>(*static_cast<const volatile uint8_t*>(p + at));
@@ -98,22 +99,17 @@ inline void linear_slice(const LinearArgs& a) {
   return slice_rows<F, kOneKernel>(a);
 }
 
-// ---- Floats: a slice is a row of 128 outputs for each k.
+// ---- Floats: a slice is a row of 128 outputs for each k, 16 bits each.
+constexpr size_t kFloatRow = 2 * kSliceOutputs;
 struct WeightsBF16Row {  // not in pairs as in a panel
-  static constexpr size_t kBytes = 32;
+  static constexpr size_t kStep = 1, kBytes = 32;
   static Vec load(const uint8_t* p, size_t) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
-};
-// Panels of a slice, for linear_rows.
-template <class W>
-struct InSlice {
-  static constexpr size_t kStep = 1, kBytes = kSlicePanels * W::kBytes;
-  static Vec load(const uint8_t* p, size_t) { return W::load(p, 0); }
 };
 
 // lists as in slice_row.
 template <class W>
 inline void float_slice_row(const LinearArgs& a, const uint8_t* lists, const float* x, float* y) {
-  constexpr size_t kRow = InSlice<W>::kBytes, kPanels = kDecodePanels;  // as many as fit the registers
+  constexpr size_t kPanels = kDecodePanels;  // as many as fit the registers
   const size_t n_block = a.k / 32;
   const bool all = lists[0] == kNoLists;
   const size_t list_stride = all ? 0 : kActiveBytes, n_touch = all ? 1 : 8;  // some 8 KB at once
@@ -124,7 +120,7 @@ inline void float_slice_row(const LinearArgs& a, const uint8_t* lists, const flo
     const size_t end = begin + n_touch < n_block ? begin + n_touch : n_block;
     for (size_t b = begin; b < end; ++b) {
       const uint8_t* list = lists + b * list_stride;
-      for (size_t i = 0; i < list[0]; ++i) touch_bytes(a.panels + (32 * b + list[1 + i]) * kRow, kRow);
+      for (size_t i = 0; i < list[0]; ++i) touch_bytes(a.panels + (32 * b + list[1 + i]) * kFloatRow, kFloatRow);
     }
     for (size_t first = 0; first < kSlicePanels; first += kPanels) {
       Vec some[kPanels];
@@ -133,7 +129,7 @@ inline void float_slice_row(const LinearArgs& a, const uint8_t* lists, const flo
         const uint8_t* list = lists + b * list_stride;
         for (size_t i = 0; i < list[0]; ++i) {
           const size_t k = 32 * b + list[1 + i];
-          const uint8_t* w = a.panels + k * kRow + first * W::kBytes;
+          const uint8_t* w = a.panels + k * kFloatRow + first * W::kBytes;
           const Vec value = set1(x[k]);
 #pragma GCC unroll 4
           for (size_t p = 0; p < kPanels; ++p) some[p] = mul_add(W::load(w + p * W::kBytes, 0), value, some[p]);
@@ -145,14 +141,30 @@ inline void float_slice_row(const LinearArgs& a, const uint8_t* lists, const flo
   for (size_t p = 0; p < a.count; ++p) store(y + p * kLanes, acc[p]);
 }
 
+// Many rows: pieces of k become panels.
+template <class W>
+inline void float_dense_rows(const LinearArgs& a) {
+  constexpr size_t kCut = 64;  // 16 KB, which stay in the first-level cache
+  alignas(64) uint8_t scratch[kCut * kFloatRow];
+  LinearArgs cut = a;
+  cut.panels = scratch;
+  cut.ahead = 0;
+  for (size_t first = 0; first < a.k; first += kCut) {
+    cut.k = a.k - first < kCut ? a.k - first : kCut;
+    cut.panel_stride = cut.k * W::kBytes;
+    cut.x = a.x + first;
+    cut.goes_on = first > 0;
+    for (size_t k = 0; k < cut.k; ++k)
+      for (size_t p = 0; p < kSlicePanels; ++p)
+        __builtin_memcpy(scratch + p * cut.panel_stride + k * W::kBytes, a.panels + (first + k) * kFloatRow + p * W::kBytes,
+                         W::kBytes);
+    linear_rows<W>(cut);
+  }
+}
+
 template <class W>
 inline void float_slice(const LinearArgs& a) {
-  if (!a.active) {
-    LinearArgs dense = a;
-    dense.panel_stride = W::kBytes;
-    dense.ahead = 0;
-    return linear_rows<InSlice<W>>(dense);
-  }
+  if (!a.active) return float_dense_rows<W>(a);
   for (size_t row = 0; row < a.rows; ++row)
     float_slice_row<W>(a, a.active + row * (a.k / 32) * kActiveBytes, a.x + row * a.x_stride, a.y + row * a.y_stride);
 }

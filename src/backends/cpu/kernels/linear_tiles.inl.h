@@ -31,6 +31,7 @@ inline TileGroup tile_group(const LinearArgs& a, const int32_t* sums, size_t at,
 template <class F, bool kWide>
 inline void tile_block(const LinearArgs& a, const uint8_t* w, size_t b, size_t at, size_t n_row, Vec* acc) {
   constexpr size_t kGroups = 32 / F::kGroup;
+  static_assert(kGroups == 1 || F::kPairs || !F::kHasMin);
   const size_t stride = a.row_blocks * act_bytes(kWide);
   alignas(64) int32_t sums[kGroups][act_planes(kWide) * kTileRows * kLanes];
   tile_sums<F, kWide, 0>(w, b, a.blocks + at * act_bytes(kWide), stride, sums[0]);

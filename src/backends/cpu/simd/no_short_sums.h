@@ -1,4 +1,4 @@
-// Where there are no sums of 16 bits (avx2.h has them). Included inside a namespace.
+// What avx2.h has instead: no sums of 16 bits, nor weights made plain for them. Included inside a namespace.
 constexpr size_t short_steps(int, bool) { return 0; }
 template <class Sums, class Weights>
 Sums short_dot(Sums, Weights, const uint8_t*);
