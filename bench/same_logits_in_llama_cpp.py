@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Does llama.cpp load the GGUF files that `rwkv convert` writes, and compute the same logits?
+"""Does llama.cpp load the GGUF files that `rwkv convert` writes, and compute the same logits? And whose are better?
 
     same_logits_in_llama_cpp.py [MODEL ...] [--types F32,F16,Q8_0,Q4_0,Q4_K_M]
 
 Each MODEL (any file that rwkv reads; default: a random v6 and v7 as .pth) is written as GGUF in each type.
-llama.cpp (PyPI's llama-cpp-python) and our double-precision reference read that file, 48 tokens each. Printed: the
-largest difference of a logit, and the root mean square of all differences as a share of the logits' own spread.
-Exit code 1 when a file does not load, or that share is above 1e-4 (F32), 1e-2 (F16, BF16) or 0.1 (blocks):
+llama.cpp (PyPI's llama-cpp-python), our CPU kernels and our double-precision reference read that file, 48 tokens each.
+Printed of llama.cpp and of the CPU beside the reference: the largest difference of a logit, and the root mean square of
+all differences as a share of the logits' own spread. Exit code 1 when llama.cpp's a file does not load, or its share is above 1e-4 (F32), 1e-2 (F16, BF16) or 0.1 (blocks):
 llama.cpp rounds activations to the weights' 16 bits, and to 8 bits before blocks.
 """
 from __future__ import annotations
@@ -38,9 +38,8 @@ def theirs(path: pathlib.Path) -> np.ndarray:
     return np.array(model.scores[:len(TOKENS)], dtype=np.float64)
 
 
-def ours(command: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> np.ndarray:
-    call(command, "logits", "-m", path, "--device", "reference", "--all", "--tokens", ",".join(map(str, TOKENS)),
-         "-o", out)
+def ours(command: pathlib.Path, path: pathlib.Path, out: pathlib.Path, device: str) -> np.ndarray:
+    call(command, "logits", "-m", path, "--device", device, "--all", "--tokens", ",".join(map(str, TOKENS)), "-o", out)
     return np.fromfile(out, "<f4").astype(np.float64).reshape(len(TOKENS), -1)
 
 
@@ -51,7 +50,8 @@ def main() -> int:
     p.add_argument("--command", type=pathlib.Path, default=facts.COMMAND, help="rwkv (default: %(default)s)")
     a = p.parse_args()
     good = True
-    print("| model | type | largest difference | rms of differences / spread of logits |\n|---|---|---|---|")
+    print("| model | type | llama.cpp: largest difference | rms / spread of logits | librwkv: largest difference | "
+          "rms / spread of logits |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         here = pathlib.Path(folder)
         models = a.models
@@ -64,10 +64,13 @@ def main() -> int:
             for kind in a.types.split(","):
                 path = here / f"{model.stem}.{kind}.gguf"
                 call(a.command, "convert", model, path, "--outtype", kind)
-                want, got = ours(a.command, path, here / "logits"), theirs(path)
-                share = np.sqrt(np.mean((want - got) ** 2)) / want.std()
-                good &= bool(share <= LIMITS.get(kind, 0.1))
-                print(f"| {model.name} | {kind} | {np.abs(want - got).max():.2g} | {share:.2g} |", flush=True)
+                want = ours(a.command, path, here / "logits", "reference")
+                cells = []
+                for got in (theirs(path), ours(a.command, path, here / "logits", "cpu")):
+                    share = np.sqrt(np.mean((want - got) ** 2)) / want.std()
+                    good &= bool(share <= LIMITS.get(kind, 0.1))
+                    cells += [f"{np.abs(want - got).max():.2g}", f"{share:.2g}"]
+                print(f"| {model.name} | {kind} | {' | '.join(cells)} |", flush=True)
                 path.unlink()
     return 0 if good else 1
 
