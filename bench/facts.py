@@ -92,6 +92,12 @@ def this_command() -> str:
     return shlex.join(["python3", str(shown), *(a.rsplit("/", 1)[-1] for a in sys.argv[1:])])
 
 
+def own_memory(pid: int) -> float:
+    """MB of anonymous pages; 0 when the process is gone."""
+    found = re.search(r"RssAnon:\s+(\d+) kB", read(f"/proc/{pid}/status"))
+    return int(found.group(1)) * 1.024e-3 if found else 0.0
+
+
 def today() -> str:
     return datetime.date.today().isoformat()
 

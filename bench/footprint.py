@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import mmap
 import pathlib
-import re
 import statistics
 import subprocess
 import time
@@ -28,14 +27,13 @@ def copy_seconds(path: pathlib.Path) -> float:
         return time.monotonic() - start
 
 
-def run(command: list[str]) -> tuple[float, int]:
-    """Seconds, and the most bytes of anonymous memory, looked at every 5 ms."""
+def run(command: list[str]) -> tuple[float, float]:
+    """Seconds, and the most MB of its own, looked at every 5 ms."""
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    most = 0
+    most = 0.0
     while process.poll() is None:
-        found = re.search(r"RssAnon:\s+(\d+) kB", facts.read(f"/proc/{process.pid}/status"))
-        most = max(most, int(found.group(1)) * 1024 if found else 0)
+        most = max(most, facts.own_memory(process.pid))
         time.sleep(0.005)
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed")
@@ -52,16 +50,16 @@ def main() -> int:
     print("| model | file, MB | memcpy, s | first token, s | ratio, median (min-max) | memory / file |")
     print("|---|---|---|---|---|---|")
     for model in a.models:
-        size = model.stat().st_size
+        size = model.stat().st_size / 1e6
         copy_seconds(model)
-        copies, firsts, memory = [], [], 0
+        copies, firsts, memory = [], [], 0.0
         for _ in range(a.rounds):
             copies.append(copy_seconds(model))
             seconds, most = run([str(a.command), "run", "-m", str(model), "-t", str(a.threads), "-p", "Once", "-n", "1", "--temp", "0"])
             firsts.append(seconds)
             memory = max(memory, most)
         ratios = sorted(first / copy for first, copy in zip(firsts, copies))
-        print(f"| {model.name} | {size / 1e6:.0f} | {statistics.median(copies):.2f} | {statistics.median(firsts):.2f} | "
+        print(f"| {model.name} | {size:.0f} | {statistics.median(copies):.2f} | {statistics.median(firsts):.2f} | "
               f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) | {memory / size:.2f} |",
               flush=True)
     print(f"\n{facts.version(a.command)}, {a.threads} threads; {facts.cpu()}; commit {facts.commit()}")

@@ -23,12 +23,6 @@ import facts
 LOOKS = 60
 
 
-def own_memory(pid: int) -> float:
-    """MB of anonymous pages."""
-    found = re.search(r"RssAnon:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
-    return int(found.group(1)) / 1000 if found else 0.0
-
-
 def curve(points: list[tuple[float, float]], top: float, colour: str, label: str, y_label: int) -> str:
     n = points[-1][0]
     line = " ".join(f"{60 + 560 * x / n:.1f},{240 - 200 * y / top:.1f}" for x, y in points)
@@ -59,7 +53,7 @@ def main() -> int:
     while run.poll() is None:
         time.sleep(0.25)
         try:
-            looks.append((time.monotonic() - start, read, own_memory(run.pid)))
+            looks.append((time.monotonic() - start, read, facts.own_memory(run.pid)))
         except FileNotFoundError:
             break
     reader.join()

@@ -252,7 +252,7 @@ class Chooser {
         t.role != WeightRole::kVector)
       throw Error(Code::kUnsupported,
                   "{}: tensor {} is {} already, and a second rounding costs quality; "
-                  "quantize the original, or allow it with --allow-requantize",
+                  "quantize the original, or allow it (rwkv quantize --allow-requantize)",
                   m_.weights->file().path(), t.spec.name, rwkv::name(source));
   }
 

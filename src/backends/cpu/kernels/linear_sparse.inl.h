@@ -4,13 +4,25 @@
 inline void touch_bytes(const uint8_t* p, size_t n) {
   for (size_t at = 0; at < n; at += 64) static_cast<void>(*static_cast<const volatile uint8_t*>(p + at));
 }
+alignas(64) constexpr uint8_t kAll[kActiveBytes] = {32, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                                    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+// The lists of a row's blocks, or of all k where it has too many for lists.
+struct ActiveLists {
+  const uint8_t* first;
+  size_t stride;
+  explicit ActiveLists(const uint8_t* of_row)
+      : first(of_row[0] == kNoLists ? kAll : of_row), stride(of_row[0] == kNoLists ? 0 : kActiveBytes) {}
+  bool all() const { return stride == 0; }
+  const uint8_t* operator[](size_t block) const { return first + block * stride; }
+};
+
 // Loads one byte of every line that blocks [first, last) will read, as many at once as the core has buffers: between the
 // arithmetic of blocks only few would be under way, and prefetches are dropped where a page is new to the core.
 template <class F>
-inline void touch_blocks(const uint8_t* slice, size_t first, size_t last, const uint8_t* lists, size_t list_stride) {
+inline void touch_blocks(const uint8_t* slice, size_t first, size_t last, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
     const uint8_t* unit = slice + b * slice_unit_bytes<F>();
-    const uint8_t* list = lists + b * list_stride;
+    const uint8_t* list = lists[b];
     if (list[0] > 0) touch_bytes(unit, F::kHead);
     for (size_t i = 0; i < list[0]; ++i) touch_bytes(unit + F::kHead + list[1 + i] * F::kRow, F::kRow);
   }
@@ -46,27 +58,21 @@ inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* l
   }
 }
 
-alignas(64) constexpr uint8_t kAll[kActiveBytes] = {32, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                                    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-
 template <class F, bool kWide>
 inline void slice_row(const LinearArgs& a, size_t row) {
   constexpr size_t kPlanes = act_planes(kWide);
   const size_t n_block = a.k / 32;
-  const uint8_t* lists = a.active + row * n_block * kActiveBytes;
-  const bool all = lists[0] == kNoLists;
-  const size_t list_stride = all ? 0 : kActiveBytes;
-  if (all) lists = kAll;
-  const size_t n_touch = all ? 9216 / slice_unit_bytes<F>() : 8;  // blocks at once: some 8 KB
+  const ActiveLists lists(a.active + row * n_block * kActiveBytes);
+  const size_t n_touch = lists.all() ? 9216 / slice_unit_bytes<F>() : 8;  // blocks at once: some 8 KB
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
   size_t touched = 0;
   for (size_t b = 0; b < n_block; ++b) {
     if (b == touched) {
       touched = b + n_touch < n_block ? b + n_touch : n_block;
-      touch_blocks<F>(a.panels, b, touched, lists, list_stride);
+      touch_blocks<F>(a.panels, b, touched, lists);
     }
-    const uint8_t* list = lists + b * list_stride;
+    const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
     const uint8_t* unit = a.panels + b * slice_unit_bytes<F>();
     const size_t at = row * n_block + b;
@@ -106,27 +112,24 @@ struct WeightsBF16Row {  // not in pairs as in a panel
   static Vec load(const uint8_t* p, size_t) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
 };
 
-// lists as in slice_row.
 template <class W>
-inline void float_slice_row(const LinearArgs& a, const uint8_t* lists, const float* x, float* y) {
+inline void float_slice_row(const LinearArgs& a, const ActiveLists& lists, const float* x, float* y) {
   constexpr size_t kPanels = kDecodePanels;  // as many as fit the registers
   const size_t n_block = a.k / 32;
-  const bool all = lists[0] == kNoLists;
-  const size_t list_stride = all ? 0 : kActiveBytes, n_touch = all ? 1 : 8;  // some 8 KB at once
-  if (all) lists = kAll;
+  const size_t n_touch = lists.all() ? 1 : 8;  // some 8 KB at once
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
   for (size_t begin = 0; begin < n_block; begin += n_touch) {
     const size_t end = begin + n_touch < n_block ? begin + n_touch : n_block;
     for (size_t b = begin; b < end; ++b) {
-      const uint8_t* list = lists + b * list_stride;
+      const uint8_t* list = lists[b];
       for (size_t i = 0; i < list[0]; ++i) touch_bytes(a.panels + (32 * b + list[1 + i]) * kFloatRow, kFloatRow);
     }
     for (size_t first = 0; first < kSlicePanels; first += kPanels) {
       Vec some[kPanels];
       for (size_t p = 0; p < kPanels; ++p) some[p] = acc[first + p];
       for (size_t b = begin; b < end; ++b) {
-        const uint8_t* list = lists + b * list_stride;
+        const uint8_t* list = lists[b];
         for (size_t i = 0; i < list[0]; ++i) {
           const size_t k = 32 * b + list[1 + i];
           const uint8_t* w = a.panels + k * kFloatRow + first * W::kBytes;
@@ -166,7 +169,7 @@ template <class W>
 inline void float_slice(const LinearArgs& a) {
   if (!a.active) return float_dense_rows<W>(a);
   for (size_t row = 0; row < a.rows; ++row)
-    float_slice_row<W>(a, a.active + row * (a.k / 32) * kActiveBytes, a.x + row * a.x_stride, a.y + row * a.y_stride);
+    float_slice_row<W>(a, ActiveLists(a.active + row * (a.k / 32) * kActiveBytes), a.x + row * a.x_stride, a.y + row * a.y_stride);
 }
 inline void linear_floats_by_unit(const LinearArgs& a) {
   if (a.pack == Pack::kF16) float_slice<WeightsF16>(a);

@@ -249,10 +249,7 @@ inline void store_w(uint8_t* p, WVec a) {
   store_part(p + 32, {a.hi});
 }
 inline IVec load_i(const uint8_t* p) { return {load_part(p).v, load_part(p + 32).v}; }
-inline void store_i(uint8_t* p, IVec a) {
-  store_part(p, {a.lo});
-  store_part(p + 32, {a.hi});
-}
+inline void store_i(uint8_t* p, IVec a) { store_w(p, {a.lo, a.hi}); }
 // The compiler may think that `a` has changed: for loops that measure.
 inline void touch(WVec& a) { __asm__ volatile("" : "+x"(a.lo), "+x"(a.hi)); }
 inline WVec operator|(WVec a, WVec b) {
