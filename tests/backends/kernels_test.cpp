@@ -121,7 +121,7 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
       const cpu::PackedMatrix weight(matrix, PackOrder::kPanels, pool, arena);
       std::vector<float> w(n_out * cols);
       info(type).decode(bytes.data(), w.size() / info(type).block_values, w.data());
-      for (const size_t rows : {1, 2, 7, 8, 13}) {
+      for (const size_t rows : {1, 2, 7, 8, 15}) {
         const auto x = random_floats(rows * cols, rows);
         std::vector<double> totals(rows * n_out), sizes(rows * n_out);
         for (size_t t = 0; t < rows; ++t)
@@ -149,16 +149,19 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
     }
 }
 
-// The sums of K types with two groups a block are made of integers or of floats: the largest must be exact in both.
-TEST(linear, of_extreme_k_types_equals_the_scalar_twin) {
+// Sums are made of integers of 16 or 32 bits, or of floats: the largest must be exact in all.
+TEST(linear, of_extreme_weights_equals_the_scalar_twin) {
   struct Type {
     DType dtype;
-    std::vector<size_t> ones;  // where a block keeps d, dmin
+    std::vector<size_t> ones;  // where a block keeps its f16 scale and minimum
   };
+  const Type types[] = {{DType::kQ4_0, {0}},      {DType::kQ4_1, {0, 2}}, {DType::kQ5_0, {0}},   {DType::kQ5_1, {0, 2}},
+                        {DType::kQ8_0, {0}},      {DType::kQ4_K, {0, 2}}, {DType::kQ5_K, {0, 2}}, {DType::kIQ4_NL, {0}},
+                        {DType::kQ2_K, {80, 82}}, {DType::kQ3_K, {108}},  {DType::kQ6_K, {208}},  {DType::kIQ4_XS, {0}}};
   ThreadPool pool(1);
   Arena arena;
   constexpr size_t n_out = 17, cols = 512;
-  for (const auto& [type, ones] : {Type{DType::kQ2_K, {80, 82}}, Type{DType::kQ3_K, {108}}, Type{DType::kQ6_K, {208}}})
+  for (const auto& [type, ones] : types)
     for (const int pattern : {0x00, 0x7f, 0x80, 0xff}) {
       std::vector<std::byte> bytes(bytes_of(type, n_out * cols), static_cast<std::byte>(pattern));
       for (size_t block = 0; block < bytes.size(); block += info(type).block_bytes)
@@ -168,10 +171,10 @@ TEST(linear, of_extreme_k_types_equals_the_scalar_twin) {
         }
       const cpu::PackedMatrix weight({type, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
       for (const bool alternate : {false, true}) {
-        std::vector<float> x(7 * cols, 127);
+        std::vector<float> x(15 * cols, 127);
         for (size_t i = 0; alternate && i < x.size(); i += 3) x[i] = -127;
         for (const bool wide : {false, true})
-          for (const size_t rows : {1, 7}) {
+          for (const size_t rows : {1, 7, 15}) {
             const auto want = run_linear(cpu::kScalarTable, weight, x, cols, rows, wide);
             for_each_table([&](const KernelTable& table) {
               EXPECT_TRUE(same_bits(run_linear(table, weight, x, cols, rows, wide), want))

@@ -10,6 +10,7 @@ namespace rwkv::cpu {
 
 constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
 constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (kernels/linear_slices.inl.h)
+constexpr size_t kCutBlocks = 24;      // of k at once where weights are unpacked for many rows: whole units of 8
 constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
 // With more than a share of 1 / kActiveShare of values that are not 0, the slice as one stream is faster than pieces of it.
 constexpr size_t kActiveShare = 3;

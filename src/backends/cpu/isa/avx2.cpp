@@ -11,6 +11,8 @@ namespace avx2 {
 
 #include "backends/cpu/simd/avx2.h"
 
+#include "backends/cpu/kernels/linear_short.inl.h"
+
 #include "backends/cpu/kernels/table.inl.h"
 
 }  // namespace avx2

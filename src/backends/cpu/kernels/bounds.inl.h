@@ -15,12 +15,13 @@ inline double fma_loop(size_t n) {
   return 2.0 * 16 * static_cast<double>(kLoopVecs * n);
 }
 
-// Integer dot products in registers, as the kernels make them of weights of up to kLargest whose scale changes every kGroup
-// k; activations of 16 bits (`wide`; where those are two planes, of one) or 8. Returns the operations (a multiplication and
-// an addition each).
-template <bool kWide, int kLargest, size_t kGroup>
+// Integer dot products in registers, as the kernels make them of weights of up to kLargest, or to kMost either way, whose
+// scale changes every kGroup k; activations of 16 bits (`wide`; where those are two planes, of one) or 8. Returns the
+// operations (a multiplication and an addition each).
+template <bool kWide, int kLargest, int kMost, size_t kGroup>
 inline double dot_loop_of(size_t n) {
-  constexpr size_t kShort = short_steps(kLargest, kWide), kRun = kShort < kGroup / 4 ? kShort : kGroup / 4;
+  constexpr size_t kUnsigned = short_steps(kLargest, kWide), kSigned = kWide ? 0 : biased_steps(kMost);
+  constexpr size_t kShort = kSigned > kUnsigned ? kSigned : kUnsigned, kRun = kShort < kGroup / 4 ? kShort : kGroup / 4;
   constexpr size_t kVecs = kRun > 0 ? kLoopVecs / 2 : kLoopVecs, kSteps = kRun > 0 ? kRun : 1;
   alignas(64) uint8_t weights[64], act[64] = {1, 0, 2, 0, 3, 0, 1, 0};
   for (size_t i = 0; i < 64; ++i) weights[i] = static_cast<uint8_t>(i);
@@ -53,14 +54,14 @@ inline double dot_loop_of(size_t n, Pack pack) {
   switch (pack) {
     case Pack::kQ4_0:
     case Pack::kQ4_1:
-    case Pack::kQ4_K: return dot_loop_of<kWide, 15, 32>(n);
-    case Pack::kQ5_0:
+    case Pack::kQ4_K: return dot_loop_of<kWide, 15, 15, 32>(n);
+    case Pack::kQ5_0: return dot_loop_of<kWide, 31, 16, 32>(n);
     case Pack::kQ5_1:
-    case Pack::kQ5_K: return dot_loop_of<kWide, 31, 32>(n);
+    case Pack::kQ5_K: return dot_loop_of<kWide, 31, 31, 32>(n);
     case Pack::kQ2_K:
-    case Pack::kQ3_K: return dot_loop_of<kWide, 7, 16>(n);
-    case Pack::kQ6_K: return dot_loop_of<kWide, 63, 16>(n);
-    default: return dot_loop_of<kWide, 255, 32>(n);
+    case Pack::kQ3_K: return dot_loop_of<kWide, 7, 7, 16>(n);
+    case Pack::kQ6_K: return dot_loop_of<kWide, 63, 32, 16>(n);
+    default: return dot_loop_of<kWide, 255, 128, 32>(n);
   }
 }
 inline double dot_loop(size_t n, bool wide, Pack pack) { return wide ? dot_loop_of<true>(n, pack) : dot_loop_of<false>(n, pack); }

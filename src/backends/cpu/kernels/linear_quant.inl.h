@@ -133,7 +133,7 @@ template <class F, size_t P, size_t N>
       const IVec offsets = F::offsets(w[p], b);  // -kOffset * (scale_0, scale_1)
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n)
-        totals[n] = totals[n] + dot_pairs(offsets, pair_of(acts.sum(0, n), acts.sum(1, n)));
+        totals[n] = totals[n] + dot_pairs(offsets, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
     }
     const Vec d = F::d(w[p]);
 #pragma GCC unroll 16
@@ -143,7 +143,7 @@ template <class F, size_t P, size_t N>
       const Vec dmin = F::dmin(w[p]);
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n) {
-        const IVec sums = dot_pairs(mins, pair_of(acts.sum(0, n), acts.sum(1, n)));
+        const IVec sums = dot_pairs(mins, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
         acc[p][n] = neg_mul_add(to_float(sums), dmin * set1(acts.scale(n)), acc[p][n]);
       }
     }
@@ -204,13 +204,12 @@ inline void plain_rows(const LinearArgs& a);  // linear_plain.inl.h
 
 template <class F, bool kWide>
 inline void quant_rows(const LinearArgs& a) {
-  constexpr bool kPlain = kUsesPlain && !F::kIsPlain && !(F::kPairs && short_steps(F::kLargest, kWide) == 0);
-  constexpr size_t kTokens = quant_prefill_tokens(kWide);
-  if constexpr (kPlain)
-    if (a.rows >= kTokens) return plain_rows<F, kWide>(a);
+  constexpr bool kUnpacks = kUnpackRows > 0 && !F::kIsPlain && !(F::kPairs && short_steps(F::kLargest, kWide) == 0);
+  constexpr size_t kTokens = kUnpacks ? 4 : quant_prefill_tokens(kWide);
+  if constexpr (kUnpacks)
+    if (a.rows >= kUnpackRows) return plain_rows<F, kWide>(a);
   size_t row = 0;
-  if constexpr (!kPlain)
-    for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
+  for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
   for (; row + 2 <= a.rows; row += 2) quant_tokens<F, kWide, 2>(a, row);
   for (; row < a.rows; ++row) quant_tokens<F, kWide, 1>(a, row);
 }

@@ -86,7 +86,8 @@ constexpr size_t slice_unit_bytes() {
 
 template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
-  using Panel = PlainPanel<F::kOffset, F::kLargest, F::kHasMin>;
+  using Plain = PlainOf<F, kWide, false>;
+  using Panel = typename Plain::Panel;
   constexpr size_t kCut = 16;  // blocks at once: 80 KB of stack, which stay in the second-level cache
   alignas(64) uint8_t scratch[kSlicePanels * kCut * Panel::kBytes];
   const size_t n_block = a.k / 32;
@@ -105,10 +106,11 @@ inline void dense_rows(const LinearArgs& a) {
         const uint8_t* const r[4] = {rows, rows + F::kRow, rows + 2 * F::kRow, rows + 3 * F::kRow};
         for (size_t part = 0; part < kParts; ++part)
           F::four(r, part, [&](size_t p, WPart v) {
-            store_part(out + p * n * Panel::kBytes + 128 + 64 * j + kPartBytes * part, v);
+            store_part(out + p * n * Panel::kBytes + Panel::kVecs + 64 * j + kPartBytes * part, v);
           });
       }
+      for (size_t p = 0; p < kSlicePanels; ++p) Panel::finish(out + p * n * Panel::kBytes);
     }
-    quant_rows<Panel, kWide>(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
+    Plain::rows(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }
 }

@@ -207,10 +207,29 @@ inline IVec widen(IVec a) {
   return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
 }
 
+// The same of signed weights up to `most` either way and activations with 128 added.
+constexpr size_t biased_steps(int32_t most) { return 2 * 255 * most > 32767 ? 0 : static_cast<size_t>(32767 / (2 * 127 * most)); }
+inline IVec biased_dot(IVec acc, WVec w, const uint8_t* act) {
+  int32_t four;
+  __builtin_memcpy(&four, act, 4);
+  const __m256i a = _mm256_set1_epi32(four);
+  return {_mm256_add_epi16(acc.lo, _mm256_maddubs_epi16(a, w.lo)), _mm256_add_epi16(acc.hi, _mm256_maddubs_epi16(a, w.hi))};
+}
+inline WPart add_128(WPart act) { return {_mm256_xor_si256(act.v, _mm256_set1_epi8(-128))}; }
+inline WVec take_off(WVec w, int32_t offset) {
+  const __m256i by = _mm256_set1_epi8(static_cast<char>(offset));
+  return {_mm256_sub_epi8(w.lo, by), _mm256_sub_epi8(w.hi, by)};
+}
+// acc - 128 (w_0 + w_1), acc - 128 (w_2 + w_3), of the four weights of each lane.
+inline IVec less_128_times(IVec acc, WVec w) {
+  const __m256i by = _mm256_set1_epi8(-128);  // 128, unsigned
+  return {_mm256_sub_epi16(acc.lo, _mm256_maddubs_epi16(by, w.lo)), _mm256_sub_epi16(acc.hi, _mm256_maddubs_epi16(by, w.hi))};
+}
+
 // Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
 inline IVec dot_pairs(IVec a, IVec b) { return {_mm256_madd_epi16(a.lo, b.lo), _mm256_madd_epi16(a.hi, b.hi)}; }
-inline IVec pair_of(int32_t first, int32_t second) {
-  return iset1(static_cast<int32_t>(static_cast<uint32_t>(first & 0xffff) | static_cast<uint32_t>(second) << 16));
+inline int32_t pair_of(int32_t first, int32_t second) {
+  return static_cast<int32_t>(static_cast<uint32_t>(first & 0xffff) | static_cast<uint32_t>(second) << 16);
 }
 alignas(32) constexpr uint8_t kFourTimes[64] = {
     0, 0, 0, 0, 1, 1, 1, 1, 2,  2,  2,  2,  3,  3,  3,  3,  4,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  6,  7,  7,  7,  7,
@@ -268,4 +287,4 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 4 : 6; }
-constexpr bool kUsesPlain = true;  // linear_plain.inl.h
+constexpr size_t kUnpackRows = 12;  // from so many rows on weights are unpacked first (linear_plain.inl.h)

@@ -1,7 +1,12 @@
-// What avx2.h has instead: no sums of 16 bits, nor weights made plain for them. Included inside a namespace.
+// What avx2.h has instead: no sums of 16 bits, nor weights unpacked for them. Included inside a namespace.
 constexpr size_t short_steps(int, bool) { return 0; }
 template <class Sums, class Weights>
 Sums short_dot(Sums, Weights, const uint8_t*);
 template <class Sums>
 Sums widen(Sums);
-constexpr bool kUsesPlain = false;  // linear_plain.inl.h has only been measured on AVX2
+constexpr size_t biased_steps(int32_t) { return 0; }
+constexpr size_t kUnpackRows = 0;  // never: linear_plain.inl.h has only been measured on AVX2
+template <int32_t, int32_t, bool, bool>
+struct ShortPanel;
+template <class Panel>
+void short_rows(const LinearArgs&);
