@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import ctypes
 import mmap
-import os
+import multiprocessing
 import pathlib
+import re
 import statistics
 import subprocess
 import time
@@ -43,39 +44,35 @@ def run(command: list[str]) -> tuple[float, float]:
     return time.monotonic() - start, most
 
 
+def anonymous_kb() -> int:
+    """Of this process; exact, where facts.own_memory is quick."""
+    return int(re.search(r"Anonymous:\s+(\d+) kB", facts.read("/proc/self/smaps_rollup")).group(1))
+
+
 def session_overhead(library: pathlib.Path, model_path: pathlib.Path) -> float:
-    """KB that a session takes beside its state; in a process of its own."""
-    read_end, write_end = os.pipe()
-    if os.fork() == 0:
-        lib = ctypes.CDLL(str(library))
-        lib.rwkv_error_text.restype = ctypes.c_char_p
-        lib.rwkv_state_size.restype = ctypes.c_size_t
-        lib.rwkv_state_size.argtypes = [ctypes.c_void_p]
-        token = (ctypes.c_int32 * 1)(1)
+    """KB that a session takes beside its state; all threads. To be run in a process of its own."""
+    lib = ctypes.CDLL(str(library))
+    lib.rwkv_error_text.restype = ctypes.c_char_p
+    lib.rwkv_state_size.restype = ctypes.c_size_t
+    lib.rwkv_state_size.argtypes = [ctypes.c_void_p]
+    token = (ctypes.c_int32 * 1)(1)
 
-        def check(status: int) -> None:
-            if status != 0:
-                os._exit(not print(lib.rwkv_error_text().decode()))
+    def check(status: int) -> None:
+        if status != 0:
+            raise RuntimeError(lib.rwkv_error_text().decode())
 
-        def open_sessions(count: int) -> None:
-            for _ in range(count):
-                session = ctypes.c_void_p()
-                check(lib.rwkv_session_open(model, ctypes.byref(session)))
-                check(lib.rwkv_session_feed(session, token, ctypes.c_size_t(1), None))
+    def open_sessions(count: int) -> None:
+        for _ in range(count):
+            session = ctypes.c_void_p()
+            check(lib.rwkv_session_open(model, ctypes.byref(session)))
+            check(lib.rwkv_session_feed(session, token, ctypes.c_size_t(1), None))
 
-        model, count = ctypes.c_void_p(), 64
-        check(lib.rwkv_model_open(str(model_path).encode(), None, ctypes.byref(model)))
-        open_sessions(2)  # what the first takes for all
-        before = facts.own_memory(os.getpid())
-        open_sessions(count)
-        state = 4e-3 * lib.rwkv_state_size(model)
-        os.write(write_end, repr(1e3 * (facts.own_memory(os.getpid()) - before) / count - state).encode())
-        os._exit(0)
-    os.close(write_end)
-    with os.fdopen(read_end) as pipe:
-        answer = pipe.read()
-    os.wait()
-    return float(answer) if answer else float("nan")
+    model, count = ctypes.c_void_p(), 64
+    check(lib.rwkv_model_open(str(model_path).encode(), None, ctypes.byref(model)))
+    open_sessions(2)  # what the first takes for all
+    before = anonymous_kb()
+    open_sessions(count)
+    return (1.024 * (anonymous_kb() - before)) / count - 4e-3 * lib.rwkv_state_size(model)
 
 
 def main() -> int:
@@ -87,6 +84,7 @@ def main() -> int:
     p.add_argument("--library", type=pathlib.Path, default=facts.COMMAND.parent.parent / "lib/librwkv.so",
                    help="librwkv.so (default: %(default)s)")
     a = p.parse_args()
+    fresh = multiprocessing.get_context("spawn")  # a process that begins anew, for each model
     print("| model | file, MB | memcpy, s | first token, s | ratio, median (min-max) | memory / file | a session beside its state, KB |")
     print("|---|---|---|---|---|---|---|")
     for model in a.models:
@@ -98,10 +96,12 @@ def main() -> int:
             seconds, most = run([str(a.command), "run", "-m", str(model), "-t", str(a.threads), "-p", "Once", "-n", "1", "--temp", "0"])
             firsts.append(seconds)
             memory = max(memory, most)
+        with fresh.Pool(1) as child:
+            overhead = child.apply(session_overhead, (a.library, model))
         ratios = sorted(first / copy for first, copy in zip(firsts, copies))
         print(f"| {model.name} | {size:.0f} | {statistics.median(copies):.2f} | {statistics.median(firsts):.2f} | "
               f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) | {memory / size:.2f} | "
-              f"{session_overhead(a.library, model):.0f} |",
+              f"{overhead:.0f} |",
               flush=True)
     print(f"\n{facts.version(a.command)}, {a.threads} threads; {facts.cpu()}; commit {facts.commit()}")
     return 0

@@ -67,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Case c{};
   c.type = kTypes[data[0] % std::size(kTypes)];
   c.n_out = 1 + data[1] % 150;
-  c.cols = std::max<size_t>(info(c.type).block_values, 32) * (1 + data[2] % 3);
+  c.cols = std::max<size_t>(info(c.type).block_values, 32) * (1 + data[2] % 4);
   c.rows = 1 + data[3] % 20;
   c.wide = data[4] & 1;
   c.by_unit = data[4] & 2;

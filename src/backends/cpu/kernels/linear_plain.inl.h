@@ -49,9 +49,10 @@ struct PlainOf<F, kWide, kPairs, true> {
 
 template <class F, bool kWide>
 inline void plain_rows(const LinearArgs& a) {
+  static_assert(F::kPairs || F::kGroup == 32, "a plain panel has one scale a block");
   using Plain = PlainOf<F, kWide, F::kPairs>;
   using Panel = typename Plain::Panel;
-  constexpr size_t kPanels = 4;
+  constexpr size_t kPanels = 4;  // with activations up to 96 KB of stack, which stay in the second-level cache
   alignas(64) uint8_t scratch[kPanels * kCutBlocks * Panel::kBytes];
   const size_t n_block = a.k / 32;
   for (size_t i = 0; i < a.count; i += kPanels) {

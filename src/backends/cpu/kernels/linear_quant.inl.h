@@ -205,7 +205,7 @@ inline void plain_rows(const LinearArgs& a);  // linear_plain.inl.h
 template <class F, bool kWide>
 inline void quant_rows(const LinearArgs& a) {
   constexpr bool kUnpacks = kUnpackRows > 0 && !F::kIsPlain && !(F::kPairs && short_steps(F::kLargest, kWide) == 0);
-  constexpr size_t kTokens = kUnpacks ? 4 : quant_prefill_tokens(kWide);
+  constexpr size_t kTokens = kUnpacks ? kPackedTokens : quant_prefill_tokens(kWide);
   if constexpr (kUnpacks)
     if (a.rows >= kUnpackRows) return plain_rows<F, kWide>(a);
   size_t row = 0;

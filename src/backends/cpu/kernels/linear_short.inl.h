@@ -1,7 +1,7 @@
 // Many rows of 8-bit activations times types of short sums (simd/avx2.h); the chain is that of linear_quant.inl.h. As
 // vpmaddubsw wants one unsigned factor, weights are signed here and activations have 128 added: no offset is left to take
-// off, and sums stay within 16 bits for a bit more of weight. They begin at what the 128 bring, negated; on the way they
-// may pass 16 bits, but do not end there.
+// off, and an offset leaves room for weights of one bit more. Sums begin at what the 128 bring, negated; on the way they may
+// wrap around 16 bits, but do not end beyond.
 
 template <int32_t kTheOffset, int32_t kLargest, bool kWithMin, bool kOfPairs>
 struct ShortPanel {

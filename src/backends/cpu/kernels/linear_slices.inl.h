@@ -88,7 +88,8 @@ template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
   using Plain = PlainOf<F, kWide, false>;
   using Panel = typename Plain::Panel;
-  constexpr size_t kCut = 16;  // blocks at once: 80 KB of stack, which stay in the second-level cache
+  constexpr size_t kCut = 16;  // blocks at once: 88 KB of stack, which stay in the second-level cache
+  static_assert(kCut <= kCutBlocks);
   alignas(64) uint8_t scratch[kSlicePanels * kCut * Panel::kBytes];
   const size_t n_block = a.k / 32;
   for (size_t first = 0; first < n_block; first += kCut) {

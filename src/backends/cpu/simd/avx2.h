@@ -207,7 +207,8 @@ inline IVec widen(IVec a) {
   return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
 }
 
-// The same of signed weights up to `most` either way and activations with 128 added.
+// The same of signed weights up to `most` either way and activations with 128 added: a product of two pairs, 2 * 255 * most,
+// must fit 16 bits, and so must what the sums end at, 2 * 127 * most a step.
 constexpr size_t biased_steps(int32_t most) { return 2 * 255 * most > 32767 ? 0 : static_cast<size_t>(32767 / (2 * 127 * most)); }
 inline IVec biased_dot(IVec acc, WVec w, const uint8_t* act) {
   int32_t four;
@@ -287,4 +288,5 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 4 : 6; }
-constexpr size_t kUnpackRows = 12;  // from so many rows on weights are unpacked first (linear_plain.inl.h)
+constexpr size_t kUnpackRows = 12;   // from so many rows on weights are unpacked first (linear_plain.inl.h)
+constexpr size_t kPackedTokens = 4;  // fewer are multiplied so many at a time, from the packed weights
