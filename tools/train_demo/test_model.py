@@ -2,6 +2,7 @@
 import unittest
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from model import Config, Rwkv7, wkv7_chunked, wkv7_sequential
@@ -55,6 +56,14 @@ class Model(unittest.TestCase):
             whole, part = model(tokens), model(tokens[:, :41])
         self.assertLess((whole[:, :41] - part).abs().max().item(), 1e-4)
         self.assertGreater((whole[:, 0] - whole[:, 1]).abs().max().item(), 1e-3)
+
+    def test_every_tensor_is_made_on_the_models_device(self):
+        with FakeTensorMode():  # tensors without memory: no GPU is needed to ask for one
+            with torch.device("cuda"):
+                model = Rwkv7(Config(n_layer=2, n_embd=128, n_vocab=50, n_ffn=256))
+                tokens = torch.randint(0, 50, (2, 70))
+            with torch.autocast("cuda", torch.bfloat16):
+                self.assertEqual(model(tokens).device.type, "cuda")
 
 
 if __name__ == "__main__":
