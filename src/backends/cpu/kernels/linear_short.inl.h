@@ -50,7 +50,7 @@ template <size_t N>
 struct ShortActs {
   alignas(32) uint8_t bytes[N][32];
   float scale[N];
-  float sum_scaled[N];  // scale times the sum, for minima; of pairs: the sums of both groups, 16 bits each
+  float for_mins[N];  // scale times the sum; of pairs: the sums of both groups, 16 bits each
 };
 template <class P, size_t N>
 inline void gather_acts(const LinearArgs& a, size_t row, ShortActs<N>* out) {
@@ -62,9 +62,9 @@ inline void gather_acts(const LinearArgs& a, size_t row, ShortActs<N>* out) {
       if constexpr (!P::kHasMin) continue;
       if constexpr (P::kPairs) {
         const int32_t both = pair_of(a.sum[2 * at], a.sum[2 * at + 1]);
-        __builtin_memcpy(&out[b].sum_scaled[n], &both, sizeof both);
+        __builtin_memcpy(&out[b].for_mins[n], &both, sizeof both);
       } else {
-        out[b].sum_scaled[n] = a.scale[at] * static_cast<float>(a.sum[2 * at] + a.sum[2 * at + 1]);
+        out[b].for_mins[n] = a.scale[at] * static_cast<float>(a.sum[2 * at] + a.sum[2 * at + 1]);
       }
     }
 }
@@ -104,11 +104,11 @@ inline void short_tile(const uint8_t* w, const ShortActs<N>* acts, size_t n_bloc
       for (size_t n = 0; n < N; ++n) {
         if constexpr (P::kPairs) {
           int32_t both;
-          __builtin_memcpy(&both, &acts->sum_scaled[n], sizeof both);
+          __builtin_memcpy(&both, &acts->for_mins[n], sizeof both);
           const IVec mins = dot_pairs(load_i(w + P::kMins), iset1(both));
           acc[n] = neg_mul_add(to_float(mins), min * set1(acts->scale[n]), acc[n]);
         } else {
-          acc[n] = neg_mul_add(min, set1(acts->sum_scaled[n]), acc[n]);
+          acc[n] = neg_mul_add(min, set1(acts->for_mins[n]), acc[n]);
         }
       }
     }
