@@ -1,6 +1,6 @@
-// Single kernels, one thread: matrix times one row (bound by memory), times 128 rows (bound by multiply-adds),
-// and the v7 recurrence. Bounds measured beside each: a read-only sweep over as many bytes (sweep_GB/s), and a loop of
-// fused multiply-adds or integer dot products in registers (of_bound).
+// Single kernels, one thread: matrix times one row (bound by memory; cached: what its arithmetic alone allows), times 128
+// rows (bound by multiply-adds), and the v7 recurrence. Bounds measured beside each: a read-only sweep over as many bytes
+// (sweep_GB/s), and a loop of fused multiply-adds or integer dot products in registers (of_bound).
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -14,7 +14,7 @@ namespace {
 using namespace rwkv;
 using cpu::KernelTable;
 
-constexpr size_t kCols = 2048, kRows = 8192;
+constexpr size_t kCols = 2048, kRows = 8192, kCachedRows = 256;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -35,13 +35,13 @@ double sweep_bound(const void* data, size_t bytes) {
   return best;
 }
 
-void linear(benchmark::State& state, const KernelTable* table, DType type, size_t rows, bool wide) {
+void linear(benchmark::State& state, const KernelTable* table, DType type, size_t n_out, size_t rows, bool wide) {
   ThreadPool pool(1);
   Arena arena;
-  std::vector<std::byte> bytes(bytes_of(type, kRows * kCols));
-  const cpu::PackedMatrix weight({type, kRows, kCols, bytes, "w"}, cpu::PackOrder::kPanels, pool, arena);
+  std::vector<std::byte> bytes(bytes_of(type, n_out * kCols));
+  const cpu::PackedMatrix weight({type, n_out, kCols, bytes, "w"}, cpu::PackOrder::kPanels, pool, arena);
   const size_t n_block = kCols / 32, act = table->act_bytes[wide];
-  std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * kRows), scale(rows * n_block);
+  std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * n_out), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * act);
   std::vector<int32_t> sum(2 * rows * n_block);
   cpu::LinearArgs args{};
@@ -49,7 +49,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   args.x_stride = kCols;
   args.rows = rows;
   args.y = y.data();
-  args.y_stride = kRows;
+  args.y_stride = n_out;
   args.wide = wide;
   args.blocks = blocks.data();
   args.scale = scale.data();
@@ -78,8 +78,8 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   state.counters["GB/s"] = Counter(n * static_cast<double>(weight.bytes()) / 1e9, Counter::kIsRate);
   weight.locate(weight.tile(0), args);  // where all of it begins
   state.counters["sweep_GB/s"] = sweep_bound(args.panels, weight.bytes()) / 1e9;
-  state.counters["GOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * kRows * kCols), Counter::kIsRate);
-  state.counters["of_bound"] = Counter(2 * n * static_cast<double>(rows * kRows * kCols) / bound, Counter::kIsRate);
+  state.counters["GOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * n_out * kCols), Counter::kIsRate);
+  state.counters["of_bound"] = Counter(2 * n * static_cast<double>(rows * n_out * kCols) / bound, Counter::kIsRate);
 }
 
 void wkv7(benchmark::State& state, const KernelTable* table) {
@@ -105,11 +105,13 @@ const bool registered = [] {
                              DType::kQ5_K, DType::kQ6_K, DType::kIQ4_XS})
       for (const bool wide : {false, true}) {
         if (wide && info(type).block_values == 1) continue;
-        for (const size_t rows : {1, 8, 128}) {
-          const std::string label = std::string("linear/") + table->name + "/" + std::string(name(type)) +
-                                    (wide ? "/s16" : "") + "/rows:" + std::to_string(rows);
-          benchmark::RegisterBenchmark(label.c_str(), linear, table, type, rows, wide)->Unit(benchmark::kMillisecond);
-        }
+        const std::string label =
+            std::string("linear/") + table->name + "/" + std::string(name(type)) + (wide ? "/s16" : "") + "/rows:";
+        for (const size_t rows : {1, 8, 128})
+          benchmark::RegisterBenchmark((label + std::to_string(rows)).c_str(), linear, table, type, kRows, rows, wide)
+              ->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark((label + "1/cached").c_str(), linear, table, type, kCachedRows, size_t{1}, wide)
+            ->Unit(benchmark::kMillisecond);
       }
     benchmark::RegisterBenchmark((std::string("wkv7/") + table->name).c_str(), wkv7, table);
   }
