@@ -92,9 +92,10 @@ def this_command() -> str:
     return shlex.join(["python3", str(shown), *(a.rsplit("/", 1)[-1] for a in sys.argv[1:])])
 
 
-def own_memory(pid: int) -> float:
-    """MB of anonymous pages; 0 when the process is gone."""
-    found = re.search(r"RssAnon:\s+(\d+) kB", read(f"/proc/{pid}/status"))
+def own_memory(pid: int | str, exact: bool = False) -> float:
+    """MB of anonymous pages; 0 when the process is gone. Exact takes milliseconds, else it is right to some 100 KB."""
+    found = (re.search(r"Anonymous:\s+(\d+) kB", read(f"/proc/{pid}/smaps_rollup")) if exact
+             else re.search(r"RssAnon:\s+(\d+) kB", read(f"/proc/{pid}/status")))
     return int(found.group(1)) * 1.024e-3 if found else 0.0
 
 

@@ -15,7 +15,6 @@ import ctypes
 import mmap
 import multiprocessing
 import pathlib
-import re
 import statistics
 import subprocess
 import time
@@ -44,11 +43,6 @@ def run(command: list[str]) -> tuple[float, float]:
     return time.monotonic() - start, most
 
 
-def anonymous_kb() -> int:
-    """Of this process; exact, where facts.own_memory is quick."""
-    return int(re.search(r"Anonymous:\s+(\d+) kB", facts.read("/proc/self/smaps_rollup")).group(1))
-
-
 def session_overhead(library: pathlib.Path, model_path: pathlib.Path) -> float:
     """KB that a session takes beside its state; all threads. To be run in a process of its own."""
     lib = ctypes.CDLL(str(library))
@@ -70,9 +64,9 @@ def session_overhead(library: pathlib.Path, model_path: pathlib.Path) -> float:
     model, count = ctypes.c_void_p(), 64
     check(lib.rwkv_model_open(str(model_path).encode(), None, ctypes.byref(model)))
     open_sessions(2)  # what the first takes for all
-    before = anonymous_kb()
+    before = facts.own_memory("self", exact=True)
     open_sessions(count)
-    return (1.024 * (anonymous_kb() - before)) / count - 4e-3 * lib.rwkv_state_size(model)
+    return 1e3 * (facts.own_memory("self", exact=True) - before) / count - 4e-3 * lib.rwkv_state_size(model)
 
 
 def main() -> int:

@@ -34,9 +34,7 @@ inline LinearArgs cut_of(const LinearArgs& a, const uint8_t* scratch, size_t byt
 }
 
 // How plain panels of F are made and multiplied.
-template <class F, bool kWide>
-constexpr bool kIsShort = kUnpackRows > 0 && short_steps(F::kLargest, kWide) > 0;
-template <class F, bool kWide, bool kPairs, bool kShort = kIsShort<F, kWide>>
+template <class F, bool kWide, bool kPairs, bool kShort = (short_steps(F::kLargest, kWide) > 0)>
 struct PlainOf {
   using Panel = PlainPanel<F::kOffset, F::kLargest, F::kHasMin>;
   static void rows(const LinearArgs& a) { quant_rows<Panel, kWide>(a); }
