@@ -15,6 +15,7 @@ namespace rwkv_api {
 class Error : public std::runtime_error {
  public:
   explicit Error(rwkv_status status) : std::runtime_error(rwkv_error_text()), status_(status) {}
+  Error(rwkv_status status, const std::string& sentence) : std::runtime_error(sentence), status_(status) {}
   rwkv_status status() const { return status_; }
 
  private:
@@ -94,6 +95,9 @@ class Snapshot {
   }
   uint64_t n_token() const { return rwkv_snapshot_n_token(get()); }
   static Snapshot mix(const std::vector<const rwkv_snapshot*>& snapshots, const std::vector<float>& weights) {
+    if (snapshots.size() != weights.size())
+      throw Error(RWKV_ERR_ARGUMENT, std::to_string(snapshots.size()) + " snapshots to mix, but " +
+                                         std::to_string(weights.size()) + " weights");
     rwkv_snapshot* mixed = nullptr;
     check(rwkv_snapshot_mix(snapshots.data(), weights.data(), snapshots.size(), &mixed));
     return Snapshot(mixed);
@@ -112,6 +116,7 @@ class Session {
     handle_.reset(session);
   }
   rwkv_session* get() const { return handle_.get(); }
+  size_t n_vocab() const { return n_vocab_; }
   uint64_t n_token() const { return rwkv_session_n_token(get()); }
   void reset() { check(rwkv_session_reset(get())); }
 
@@ -166,6 +171,9 @@ class Generation {
   // `logits`: those after the session's last token. Session and sampler must outlive this.
   Generation(Session& session, Sampler& sampler, const rwkv_generation_options& options,
              const std::vector<float>& logits) {
+    if (logits.size() != session.n_vocab())
+      throw Error(RWKV_ERR_ARGUMENT, std::to_string(logits.size()) + " logits, expected " +
+                                         std::to_string(session.n_vocab()));
     rwkv_generation* generation = nullptr;
     check(rwkv_generation_open(session.get(), sampler.get(), &options, logits.data(), &generation));
     handle_.reset(generation);

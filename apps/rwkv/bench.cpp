@@ -46,12 +46,11 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch, const s
   std::vector<int32_t> tokens = some_tokens(batch, n_vocab, 1);
   const std::vector<size_t> counts(batch, 1);
   std::vector<float> logits(batch * n_vocab);
+  const rwkv_api::Sampler sampler(model, rwkv_api::sampler_preset("greedy"));
   const auto step = [&] {
     rwkv_api::check(rwkv_feed_many(handles.data(), batch, tokens.data(), counts.data(), logits.data()));
-    for (size_t i = 0; i < batch; ++i) {
-      const float* row = logits.data() + i * n_vocab;
-      tokens[i] = static_cast<int32_t>(std::max_element(row, row + n_vocab) - row);
-    }
+    for (size_t i = 0; i < batch; ++i)
+      rwkv_api::check(rwkv_sampler_sample(sampler.get(), logits.data() + i * n_vocab, &tokens[i]));
   };
   step();  // buffers grow in the first
   double seconds = 0;

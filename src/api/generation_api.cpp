@@ -98,10 +98,11 @@ void add_dry_breakers(const Tokenizer& tokenizer, SamplerParams& params) {
     params.dry_breakers.push_back(tokenizer.encode(text, Special::kAsText));
 }
 
-void accept(rwkv_sampler& sampler, int32_t token, Sampler::Origin origin) {
-  if (token < 0 || static_cast<size_t>(token) >= sampler.n_vocab)
-    throw Error(Code::kArgument, "token {}, expected 0 to {}", token, sampler.n_vocab - 1);
-  sampler.sampler->accept(token, origin);
+void accept(rwkv_sampler& sampler, std::span<const int32_t> tokens, Sampler::Origin origin) {
+  for (const int32_t token : tokens)  // all of them first, so that an error changes nothing
+    if (token < 0 || static_cast<size_t>(token) >= sampler.n_vocab)
+      throw Error(Code::kArgument, "token {}, expected 0 to {}", token, sampler.n_vocab - 1);
+  for (const int32_t token : tokens) sampler.sampler->accept(token, origin);
 }
 
 }  // namespace
@@ -164,14 +165,14 @@ rwkv_status rwkv_sampler_sample(rwkv_sampler* sampler, const float* logits, int3
 rwkv_status rwkv_sampler_accept(rwkv_sampler* sampler, int32_t token) {
   return guard([&] {
     require(sampler, "sampler");
-    accept(*sampler, token, Sampler::Origin::kGenerated);
+    accept(*sampler, {&token, 1}, Sampler::Origin::kGenerated);
   });
 }
 rwkv_status rwkv_sampler_accept_prompt(rwkv_sampler* sampler, const int32_t* tokens, size_t n_token) {
   return guard([&] {
     require(sampler, "sampler");
     if (n_token > 0) require(tokens, "tokens");
-    for (size_t i = 0; i < n_token; ++i) accept(*sampler, tokens[i], Sampler::Origin::kPrompt);
+    accept(*sampler, {tokens, n_token}, Sampler::Origin::kPrompt);
   });
 }
 

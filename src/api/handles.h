@@ -65,11 +65,11 @@ rwkv_status guard(F f) noexcept {
 // Error{kArgument} naming the argument.
 void require(const void* pointer, const char* name);
 void require_list(const void* list, size_t count, const char* name);  // NULL is fine when it has no items
+void require_size(size_t size);  // Error{kArgument} when a struct has no room for its own size: somebody forgot to set it
 // Writes as much of `all` as the caller's struct, which says its size, has room for.
 template <typename T>
 void write_sized(const T& all, T* out) {
-  if (out->size < sizeof(size_t))
-    throw Error(Code::kArgument, "a struct whose size says {}: set it to its sizeof (RWKV_INIT)", out->size);
+  require_size(out->size);
   const size_t size = std::min(out->size, sizeof(T));
   std::memcpy(static_cast<void*>(out), &all, size);
   out->size = size;
@@ -78,7 +78,7 @@ void write_sized(const T& all, T* out) {
 std::vector<std::string> list_of(const char* const* items, size_t n, const char* name);
 // A field of a sized struct: its value, or `otherwise` when the caller's struct is too old to have it.
 #define RWKV_FIELD(options, field, otherwise)                                                   \
-  ((options) && (options)->size >= offsetof(std::remove_cvref_t<decltype(*(options))>, field) + \
+  ((options) && (rwkv::api::require_size((options)->size), (options)->size) >= offsetof(std::remove_cvref_t<decltype(*(options))>, field) + \
                                        sizeof((options)->field)                                 \
        ? (options)->field                                                                       \
        : (otherwise))

@@ -80,6 +80,9 @@ std::function<void(float)> progress_of(rwkv_progress_fn progress, void* user) {
 void require(const void* pointer, const char* name) {
   if (!pointer) throw Error(Code::kArgument, "{} is NULL", name);
 }
+void require_size(size_t size) {
+  if (size < sizeof size) throw Error(Code::kArgument, "a struct whose size says {}: set it to its sizeof (RWKV_INIT)", size);
+}
 void require_list(const void* list, size_t count, const char* name) {
   if (count > 0 && !list) throw Error(Code::kArgument, "{} is NULL, but has {} items", name, count);
 }
@@ -112,7 +115,10 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
     if (options.activations != 0 && options.activations != 8 && options.activations != 16)
       throw Error(Code::kArgument, "activations of {} bits, expected 8 or 16", options.activations);
     options.sparse = !RWKV_FIELD(o, dense, false);
-    if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) options.v5_norm_eps = eps;
+    if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) {
+      if (!(eps > 0 && eps <= 1)) throw Error(Code::kArgument, "v5_norm_eps {}, expected above 0 and at most 1", eps);
+      options.v5_norm_eps = eps;
+    }
     if (const char* tokenizer = RWKV_FIELD(o, tokenizer_path, nullptr)) options.tokenizer_path = tokenizer;
     if (const char* quant = RWKV_FIELD(o, quant, nullptr)) options.quant = quant;
     options.lora = list_of(RWKV_FIELD(o, lora, nullptr), RWKV_FIELD(o, n_lora, size_t{0}), "lora");
@@ -159,6 +165,7 @@ const char* rwkv_profile_text(rwkv_model* model) {
   thread_local std::string text;
   const rwkv_status status = guard([&] {
     text.clear();
+    require(model, "model");
     for (const OpProfile& op : model->model->runner().profile())
       text += strf("{}\t{}\t{}\t{}\n", op.name, op.calls, op.seconds, op.bytes);
   });

@@ -107,6 +107,15 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+// Of a name in lower case, such as "rwkv7-g1d-2.9b": the template of its G series, from g1h on with one more stop, or "".
+std::string series_template(std::string_view name) {
+  const auto at = [&](size_t i) { return i < name.size() ? static_cast<unsigned char>(name[i]) : 0; };
+  for (size_t i = 0; i < name.size(); ++i)
+    if (name[i] == 'g' && std::isdigit(at(i + 1)) && !std::isdigit(at(i + 2)) && (i == 0 || !std::isalnum(at(i - 1))))
+      return at(i + 1) > '1' || (at(i + 1) == '1' && at(i + 2) >= 'h' && at(i + 2) <= 'z') ? "g1h" : "g1";
+  return "";
+}
+
 // "custom:USER|ASSISTANT"
 ChatTemplate custom(std::string_view spec) {
   const size_t bar = spec.find('|');
@@ -139,14 +148,12 @@ std::string choose_template(const ChatHints& hints) {
   if (hints.version == "rwkv6qwen2" || hints.version == "arwkv7" ||
       hints.stated_template.find("<|im_start|>") != std::string::npos)
     return "chatml";
-  // A bare word names a template (a converter writes "rwkv-world" when its Jinja file is missing).
+  const std::string name = lower(hints.model_name), series = series_template(name);
+  // A bare word names a template. Converters write "rwkv-world" for all models whose Jinja file is missing.
   for (const Named& t : kTemplates)
-    if (hints.stated_template == t.name) return t.name;
-  const std::string name = lower(hints.model_name);
+    if (hints.stated_template == t.name && (series.empty() || t.make != world)) return t.name;
   if (name.find("raven") != std::string::npos) return "raven";
-  if (name.find("g1h") != std::string::npos || name.find("g1i") != std::string::npos) return "g1h";
-  for (const char* series : {"-g0", "-g1", "_g0", "_g1", " g1", " g0"})
-    if (name.find(series) != std::string::npos) return "g1";
+  if (!series.empty()) return series;
   return hints.n_vocab == 50277 ? "raven" : "rwkv-world";
 }
 

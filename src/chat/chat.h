@@ -17,7 +17,7 @@ struct ChatTemplate {
     std::string before, after;
   } frame[3];
   std::string reply_begin, reply_end;  // around a reply that is being generated
-  std::string user_suffix;             // appended to the last user text ("(think)")
+  std::string user_suffix;             // appended to each user text ("(think)")
   std::string think_end;               // "" when replies do not think
   std::vector<std::string> stops;
   bool clean = true;                   // runs of newlines -> one; off for ChatML, where blank lines are fine

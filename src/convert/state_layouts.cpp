@@ -92,6 +92,8 @@ void write_llama(const Plan& plan, const StateAndLength& s, const std::string& p
   if (std::none_of(plan.state.arrays.begin(), plan.state.arrays.end(),
                    [](const StateArray& a) { return a.n_head > 0; }))
     throw Error(Code::kUnsupported, "{}: llama.cpp runs no RWKV v4", path);
+  if (s.n_token > INT32_MAX)
+    throw Error(Code::kUnsupported, "{}: llama.cpp counts up to {} tokens, the state has {}", path, INT32_MAX, s.n_token);
   ByteWriter out;
   out.number(kLlamaMagic);
   out.number(kLlamaVersion);
@@ -221,17 +223,22 @@ std::vector<float> mix_states(const Plan& plan, std::span<const std::vector<floa
     const StateArray& aa = plan.state.arrays[plan.state.find("aa", pp.layer)];
     const StateArray& bb = plan.state.arrays[plan.state.find("bb", pp.layer)];
     for (size_t c = 0; c < pp.size; ++c) {
-      float top = states[0][pp.offset + c];
-      for (const auto& state : states) top = std::max(top, state[pp.offset + c]);
+      float top = -INFINITY;  // of those that count
+      for (size_t i = 0; i < states.size(); ++i)
+        if (weights[i] != 0) top = std::max(top, states[i][pp.offset + c]);
+      if (top == -INFINITY) top = states[0][pp.offset + c];
       out[pp.offset + c] = top;
       out[aa.offset + c] = out[bb.offset + c] = 0;
       for (size_t i = 0; i < states.size(); ++i) {
+        if (weights[i] == 0) continue;
         const float scale = weights[i] * std::exp(states[i][pp.offset + c] - top);
         out[aa.offset + c] += scale * states[i][aa.offset + c];
         out[bb.offset + c] += scale * states[i][bb.offset + c];
       }
     }
   }
+  for (const float x : out)
+    if (!std::isfinite(x)) throw Error(Code::kArgument, "the mix of the states holds a value that is not finite");
   return out;
 }
 

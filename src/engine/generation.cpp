@@ -18,7 +18,13 @@ Generation::Generation(Session& session, Sampler& sampler, GenerationOptions opt
       n_guess_(options_.n_draft) {
   if (logits.size() != session.model()->plan().n_vocab)
     throw Error(Code::kArgument, "{} logits, expected {}", logits.size(), session.model()->plan().n_vocab);
-  for (const Token token : options_.context) lookup_.add(token);
+  for (const Token token : options_.context) {
+    if (static_cast<size_t>(token) >= logits.size())
+      throw Error(Code::kArgument, "context: token {}, expected 0 to {}", token, logits.size() - 1);
+    lookup_.add(token);
+  }
+  if (options_.draft == &session)
+    throw Error(Code::kArgument, "the draft is the session itself, expected one of its own that was fed the same tokens");
   if (options_.draft && options_.draft->model()->plan().n_vocab != logits.size())
     throw Error(Code::kArgument, "the draft model has {} tokens, the model {}",
                 options_.draft->model()->plan().n_vocab, logits.size());
@@ -54,20 +60,22 @@ void Generation::feed_token() {
     take_logits(ahead_row_ + 1);
   } else {
     if (!guessed_.empty()) n_guess_ = std::max<size_t>(1, n_guess_ - guessed_.size());
-    guessed_ = guess();
-    if (guessed_.empty()) feed({&token_, 1});
-    else feed_with_guesses();
+    guessed_.clear();  // nothing is ahead until all went well
+    std::vector<Token> next = guess();
+    if (next.empty()) feed({&token_, 1});
+    else feed_with_guesses(std::move(next));
   }
   if (options_.n_draft == 0) return;
   lookup_.add(token_);
   draft_fed_.push_back(token_);
 }
 
-void Generation::feed_with_guesses() {
-  std::vector<Token> tokens = guessed_;
+void Generation::feed_with_guesses(std::vector<Token> guesses) {
+  std::vector<Token> tokens = guesses;
   tokens.insert(tokens.begin(), token_);
   ahead_logits_.resize(tokens.size() * logits_.size());
   session_.feed_ahead(tokens, ahead_logits_, ahead_);
+  guessed_ = std::move(guesses);
   n_drafted_ += guessed_.size();
   take_logits(0);
 }
@@ -178,7 +186,8 @@ Finish Generation::finish_at_stop(size_t position, std::string& text) {
   finished_ = true;  // an error on the way leaves nothing to go on from
   sampled_ = false;
   rewind(kept);
-  text += utf8_.push(kept) + utf8_.finish();
+  text += utf8_.push(kept);
+  text += utf8_.finish();
   held_.clear();
   return Finish::kStop;
 }

@@ -50,7 +50,7 @@ class Generation {
 
  private:
   void feed_token();
-  void feed_with_guesses();
+  void feed_with_guesses(std::vector<Token> guesses);
   void take_logits(size_t row);  // of ahead_logits_
   std::vector<Token> guess();
   std::vector<Token> guess_with_draft(size_t n);

@@ -1,6 +1,7 @@
 // State files: a header of fixed size, then the canonical state as f32. Little-endian. See docs/states.md.
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 
 #include "base/atomic_file.h"
@@ -25,7 +26,8 @@ struct Header {  // 64 bytes
   uint64_t n_float;      // state floats that follow
   uint64_t n_token;      // tokens seen
   uint64_t checksum;     // Hash64 of the floats
-  uint64_t reserved[2];
+  uint64_t own_checksum; // Hash64 of all before; 0 in files of the first releases
+  uint64_t reserved;     // 0
 };
 static_assert(sizeof(Header) == 64);
 
@@ -33,6 +35,10 @@ uint64_t checksum_of(std::span<const std::byte> data) {
   Hash64 hash;
   hash.add(data);
   return hash.value();
+}
+
+uint64_t own_checksum_of(const Header& header) {
+  return checksum_of(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, own_checksum)));
 }
 
 void check_finite(std::span<const float> state, const std::string& path) {
@@ -92,6 +98,7 @@ void save_snapshot(const Snapshot& snapshot, const std::string& path) {
   header.n_float = snapshot.state.size();
   header.n_token = snapshot.n_token;
   header.checksum = checksum_of(data);
+  header.own_checksum = own_checksum_of(header);
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&header, 1)));
   file.write(data);
@@ -116,6 +123,8 @@ Snapshot parse_snapshot(std::shared_ptr<LoadedModel> model, std::span<const std:
   if (header.fingerprint != model->fingerprint || header.n_float != n)
     throw Error(Code::kState, "{}: the state was saved with another model: fingerprint {}, {} floats; expected "
                 "{}, {}", path, hex(header.fingerprint), header.n_float, hex(model->fingerprint), n);
+  if ((header.own_checksum != 0 && header.own_checksum != own_checksum_of(header)) || header.reserved != 0)
+    throw Error(Code::kState, "{}: the checksum of its first {} bytes fails: the file is damaged", path, sizeof(Header));
   if (reader.left() != n * sizeof(float))
     throw Error(Code::kState, "{}: {} bytes of state, expected {} (is the file cut?)", path, reader.left(),
                 n * sizeof(float));

@@ -43,8 +43,8 @@ std::unique_ptr<Tokenizer> from_gguf(const TensorFile& file, const std::string& 
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> choose_tokenizer(const TensorFile& file, size_t n_vocab,
-                                            const std::string& tokenizer_path, std::string& why_not) {
+static std::unique_ptr<Tokenizer> find_tokenizer(const TensorFile& file, size_t n_vocab, const std::string& tokenizer_path,
+                                                 std::string& why_not) {
   if (!tokenizer_path.empty()) return read_tokenizer(tokenizer_path);
   if (const std::string* model = file.meta_string("tokenizer.ggml.model"); model && *model != "none")
     return from_gguf(file, *model);
@@ -56,6 +56,15 @@ std::unique_ptr<Tokenizer> choose_tokenizer(const TensorFile& file, size_t n_voc
                  "(tokenizer.json or a World vocabulary){}", file.path(), n_vocab,
                  n_vocab == 50277 || n_vocab == 50304 ? ", here 20B_tokenizer.json of GPT-NeoX" : "");
   return nullptr;
+}
+
+std::unique_ptr<Tokenizer> choose_tokenizer(const TensorFile& file, size_t n_vocab,
+                                            const std::string& tokenizer_path, std::string& why_not) {
+  auto found = find_tokenizer(file, n_vocab, tokenizer_path, why_not);
+  if (found && found->n_token() > n_vocab)  // one of another model, whose ids would mean other tokens here
+    throw Error(Code::kShape, "{}: a tokenizer of {} tokens{}{}, but the model has {}: it is another model's", file.path(),
+                found->n_token(), tokenizer_path.empty() ? "" : " from ", tokenizer_path, n_vocab);
+  return found;
 }
 
 }  // namespace rwkv

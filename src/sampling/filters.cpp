@@ -10,142 +10,140 @@ namespace {
 
 using Ranked = FilterScratch::Ranked;
 
-bool ranks_before(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
+bool before(const Ranked& a, const Ranked& b) { return a.key != b.key ? a.key < b.key : a.token < b.token; }
 
-const Candidate& best_ranked(const Candidates& candidates) {
-  return *std::min_element(candidates.begin(), candidates.end(), ranks_before);
-}
-
-template <typename Condition>
-void keep_if(Candidates& candidates, Condition condition) {
-  std::erase_if(candidates, [&](const Candidate& c) { return !condition(c); });
-}
-
-// The number of leading entries, once sorted, up to and including the one where `reached(mass so
-// far)` first holds; all of them if it never does. Sorts as far as it must and no further.
+// The last of the shortest prefix of scratch.ranked, by rank, whose mass reaches `mass` (or exceeds it); of all if none
+// does. Keys are sorted into bins until the bin in question is small: a flat distribution has thousands of candidates
+// before the last. scratch.ranked stays.
 template <typename Reached>
-size_t sort_until(std::vector<Ranked>& ranked, Reached reached) {
-  const auto before = [](const Ranked& a, const Ranked& b) {
-    return a.key != b.key ? a.key < b.key : a.token < b.token;
-  };
-  double mass = 0;
-  size_t n_sorted = 0;
-  size_t chunk = 128;  // most nuclei are smaller; each further chunk is four times larger
-  for (size_t i = 0; i < ranked.size(); ++i) {
-    if (i == n_sorted) {
-      n_sorted = std::min(ranked.size(), n_sorted + chunk);
-      chunk *= 4;
-      std::partial_sort(ranked.begin() + i, ranked.begin() + n_sorted, ranked.end(), before);
-    }
-    mass += ranked[i].p;
-    if (reached(mass)) return i + 1;
+Ranked last_of_prefix(FilterScratch& scratch, Reached reached) {
+  constexpr size_t kFew = 128, kBins = 1024;
+  std::vector<Ranked>& part = scratch.part;
+  part = scratch.ranked;
+  double mass = 0;  // of all that rank before `part`
+  while (part.size() > kFew) {
+    const auto [low, high] = std::minmax_element(part.begin(), part.end(), before);
+    const double lowest = low->key, scale = (kBins - 1) / (high->key - lowest);
+    if (!(scale <= 1e300)) break;  // equal keys, or nearly
+    const auto bin_of = [&](const Ranked& r) { return static_cast<size_t>((r.key - lowest) * scale); };
+    scratch.masses.assign(kBins, 0);
+    for (const Ranked& r : part) scratch.masses[bin_of(r)] += r.mass;
+    size_t bin = 0;
+    for (const size_t last = bin_of(*high); bin < last && !reached(mass + scratch.masses[bin]); ++bin)
+      mass += scratch.masses[bin];
+    std::erase_if(part, [&](const Ranked& r) { return bin_of(r) != bin; });
   }
-  return ranked.size();
+  std::sort(part.begin(), part.end(), before);
+  for (const Ranked& r : part) {
+    mass += r.mass;
+    if (reached(mass)) return r;
+  }
+  return part.back();
 }
 
 }  // namespace
 
-void normalise(Candidates& candidates) {
-  const double largest = best_ranked(candidates).logit;
-  double sum = 0;
-  for (Candidate& c : candidates) sum += c.p = std::exp(c.logit - largest);
-  for (Candidate& c : candidates) c.p /= sum;
-}
-
 void apply_temperature(Candidates& candidates, float temperature) {
-  const double largest = best_ranked(candidates).logit;
+  const double largest = largest_of(candidates.logit);
   // A tiny temperature sends all but the best towards minus infinity; the floor keeps them finite.
   constexpr double kFloor = -1e30;
-  for (Candidate& c : candidates)
-    c.logit = static_cast<float>(std::max(kFloor, (c.logit - largest) / temperature));
+  for (float& logit : candidates.logit) logit = static_cast<float>(std::max(kFloor, (logit - largest) / temperature));
 }
 
 void keep_top_k(Candidates& candidates, size_t k, FilterScratch& scratch) {
   if (k >= candidates.size()) return;
-  scratch.best.resize(k);
-  std::partial_sort_copy(candidates.begin(), candidates.end(), scratch.best.begin(),
-                         scratch.best.end(), ranks_before);
-  const Candidate last = scratch.best.back();
-  keep_if(candidates, [&](const Candidate& c) { return !ranks_before(last, c); });
+  const auto ranks_before = [&](size_t a, size_t b) { return candidates.ranks_before(a, b); };
+  std::vector<size_t>& best = scratch.best;  // a heap, the last of them in front
+  best.resize(k);
+  for (size_t i = 0; i < k; ++i) best[i] = i;
+  std::make_heap(best.begin(), best.end(), ranks_before);
+  for (size_t i = k; i < candidates.size(); ++i) {
+    if (!ranks_before(i, best.front())) continue;
+    std::pop_heap(best.begin(), best.end(), ranks_before);
+    best.back() = i;
+    std::push_heap(best.begin(), best.end(), ranks_before);
+  }
+  const float last = candidates.logit[best.front()];
+  const int32_t last_token = candidates.token[best.front()];
+  candidates.keep_if([&](size_t i) {
+    return candidates.logit[i] > last || (candidates.logit[i] == last && candidates.token[i] <= last_token);
+  });
 }
 
 void keep_top_p(Candidates& candidates, double mass, Ties ties, FilterScratch& scratch) {
   // All candidates below (1 - mass) / n together hold less than 1 - mass, so the prefix never needs
   // them. Half of that leaves room for rounding.
-  const double floor = 0.5 * (1 - mass) / static_cast<double>(candidates.size());
+  const double wanted = mass * candidates.total;
+  const double floor = 0.5 * (candidates.total - wanted) / static_cast<double>(candidates.size());
   scratch.ranked.clear();
-  for (const Candidate& c : candidates)
-    if (c.p >= floor) scratch.ranked.push_back({-static_cast<double>(c.logit), c.p, c.token});
-  const size_t n = sort_until(scratch.ranked, [&](double sum) { return sum >= mass; });
-
-  const Ranked& end = scratch.ranked[n - 1];
-  const Candidate last{end.token, static_cast<float>(-end.key), end.p};
-  keep_if(candidates, [&](const Candidate& c) {
-    return ties == Ties::kKeep ? c.logit >= last.logit : !ranks_before(last, c);
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (candidates.weight[i] >= floor)
+      scratch.ranked.push_back({-static_cast<double>(candidates.logit[i]), candidates.weight[i], candidates.token[i]});
+  const Ranked end = last_of_prefix(scratch, [&](double sum) { return sum >= wanted; });
+  const auto last = static_cast<float>(-end.key);
+  candidates.keep_if([&](size_t i) {
+    return candidates.logit[i] > last ||
+           (candidates.logit[i] == last && (ties == Ties::kKeep || candidates.token[i] <= end.token));
   });
 }
 
 void keep_min_p(Candidates& candidates, double min_p) {
-  const double limit = min_p * best_ranked(candidates).p;
-  keep_if(candidates, [&](const Candidate& c) { return c.p >= limit; });
+  const double limit = min_p * candidates.weight[candidates.best()];
+  candidates.keep_if([&](size_t i) { return candidates.weight[i] >= limit; });
 }
 
 void keep_typical(Candidates& candidates, double mass, FilterScratch& scratch) {
   double entropy = 0;
-  for (const Candidate& c : candidates)
-    if (c.p > 0) entropy -= c.p * std::log(c.p);
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (candidates.weight[i] > 0) entropy += candidates.weight[i] / candidates.total * candidates.surprise(i);
   scratch.ranked.clear();
-  for (const Candidate& c : candidates)
-    if (c.p > 0)
-      scratch.ranked.push_back({std::abs(-std::log(c.p) - entropy), c.p, c.token});
-  const size_t n = sort_until(scratch.ranked, [&](double sum) { return sum > mass; });
-
-  const auto kept_end = scratch.ranked.begin() + n;
-  std::sort(scratch.ranked.begin(), kept_end,
-            [](const Ranked& a, const Ranked& b) { return a.token < b.token; });
-  auto kept = scratch.ranked.begin();
-  keep_if(candidates, [&](const Candidate& c) {  // both lists ascend by token
-    if (kept == kept_end || kept->token != c.token) return false;
-    ++kept;
-    return true;
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (candidates.weight[i] > 0)
+      scratch.ranked.push_back({std::abs(candidates.surprise(i) - entropy), candidates.weight[i], candidates.token[i]});
+  const Ranked last = last_of_prefix(scratch, [&](double sum) { return sum > mass * candidates.total; });
+  auto ranked = scratch.ranked.begin();  // both lists ascend by token
+  candidates.keep_if([&](size_t i) {
+    if (ranked == scratch.ranked.end() || ranked->token != candidates.token[i]) return false;
+    return !before(last, *ranked++);
   });
 }
 
 void keep_top_n_sigma(Candidates& candidates, double n_sigma) {
   const double n = static_cast<double>(candidates.size());
   double mean = 0, variance = 0;
-  for (const Candidate& c : candidates) mean += c.logit / n;
-  for (const Candidate& c : candidates) variance += (c.logit - mean) * (c.logit - mean) / n;
-  const double limit = best_ranked(candidates).logit - n_sigma * std::sqrt(variance);
-  keep_if(candidates, [&](const Candidate& c) { return c.logit >= limit; });
+  for (const float logit : candidates.logit) mean += logit / n;
+  for (const float logit : candidates.logit) variance += (logit - mean) * (logit - mean) / n;
+  const double limit = largest_of(candidates.logit) - n_sigma * std::sqrt(variance);
+  candidates.keep_if([&](size_t i) { return candidates.logit[i] >= limit; });
 }
 
 void exclude_top_choices(Candidates& candidates, double threshold) {
-  const Candidate* last = nullptr;
-  for (const Candidate& c : candidates)
-    if (c.p >= threshold && (last == nullptr || ranks_before(*last, c))) last = &c;
-  if (last == nullptr) return;
-  const Candidate stays = *last;
-  keep_if(candidates, [&](const Candidate& c) { return !ranks_before(c, stays); });
+  const double limit = threshold * candidates.total;
+  size_t stays = candidates.size();
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (candidates.weight[i] >= limit && (stays == candidates.size() || candidates.ranks_before(stays, i))) stays = i;
+  if (stays == candidates.size()) return;
+  const float last = candidates.logit[stays];
+  const int32_t last_token = candidates.token[stays];
+  candidates.keep_if([&](size_t i) {
+    return candidates.logit[i] < last || (candidates.logit[i] == last && candidates.token[i] >= last_token);
+  });
 }
 
 void keep_unsurprising(Candidates& candidates, double limit) {
-  const Candidate best = best_ranked(candidates);
-  keep_if(candidates,
-          [&](const Candidate& c) { return c.token == best.token || -std::log2(c.p) <= limit; });
+  const int32_t best = candidates.token[candidates.best()];
+  candidates.keep_if(
+      [&](size_t i) { return candidates.token[i] == best || candidates.surprise(i) / std::log(2.0) <= limit; });
 }
 
 size_t draw(const Candidates& candidates, double u) {
-  double sum = 0;
-  for (const Candidate& c : candidates) sum += c.p;
-  const double target = u * sum;
+  const std::vector<double>& weight = candidates.weight;
+  const double target = u * candidates.total;
   double below = 0;
   size_t last_possible = 0;  // rounding may leave the target at the very end
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].p == 0) continue;
-    below += candidates[i].p;
+  for (size_t i = 0; i < weight.size(); ++i) {
+    if (weight[i] == 0) continue;
+    below += weight[i];
     last_possible = i;
     if (below > target) break;
   }

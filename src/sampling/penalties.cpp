@@ -45,9 +45,14 @@ void OccurrencePenalty::accept(int32_t token, Sampler::Origin origin) {
   decay(whole_decays && !from_prompt);
 
   auto [seen, added] = seen_.find_or_add(token);
-  if (added || from_prompt) seen.presence = presence_ / presence_scale_;
+  bool is_new = added;
+  if (mode_ == PenaltyMode::kRapid && seen.presence * presence_scale_ + seen.frequency * frequency_scale_ == 0) {
+    is_new = true;
+    seen = {};
+  }
+  if (is_new || from_prompt) seen.presence = presence_ / presence_scale_;
   const bool exempt = std::binary_search(exempt_.begin(), exempt_.end(), token);
-  const bool presence_only = added && whole_decays && !from_prompt;
+  const bool presence_only = is_new && whole_decays && !from_prompt;
   if (!exempt && !presence_only) seen.frequency += frequency_ / frequency_scale_;
 }
 

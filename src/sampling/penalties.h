@@ -7,7 +7,7 @@
 //            penalty = P + F * count. Presence never decays. The prompt does not count.
 //   kAi00    a prompt token: frequency parts *= D, then its own += F; presence part = P.
 //            a generated token: whole penalties *= D, then its own = P if new, else += F.
-//   kRapid   as kAi00, but the prompt does not count.
+//   kRapid   as kAi00, but the prompt does not count, and "new" is a token whose penalty is 0.
 //   kOpenAi  penalty = P + F * count over generated tokens; D is not used.
 #pragma once
 

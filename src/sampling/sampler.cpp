@@ -16,13 +16,20 @@ namespace {
 
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
 
+// How many of them: without a branch, so that compilers make vectors of it.
+template <typename Condition>
+uint32_t count(std::span<const float> logits, Condition condition) {
+  uint32_t n = 0;
+  for (const float x : logits) n += condition(x) ? 1 : 0;
+  return n;
+}
+
 // NaN and +inf come from a broken model, and nothing sensible follows from them.
 void check_logits(std::span<const float> logits) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  for (size_t i = 0; i < logits.size(); ++i)
-    if (!(logits[i] <= kLargest))
-      throw Error(Code::kInternal, "logits: token {} has {}, expected a finite number or -inf", i,
-                  logits[i]);
+  const auto is_bad = [](float x) { return !(x <= std::numeric_limits<float>::max()); };
+  if (count(logits, is_bad) == 0) return;
+  const auto bad = std::find_if(logits.begin(), logits.end(), is_bad);
+  throw Error(Code::kInternal, "logits: token {} has {}, expected a finite number or -inf", bad - logits.begin(), *bad);
 }
 
 void check_tokens(std::span<const int32_t> tokens, std::string_view option, size_t n_vocab) {
@@ -30,10 +37,6 @@ void check_tokens(std::span<const int32_t> tokens, std::string_view option, size
     if (static_cast<size_t>(token) >= n_vocab)
       throw Error(Code::kArgument, "{}: token {} is not in the vocabulary of {} tokens", option,
                   token, n_vocab);
-}
-
-[[noreturn]] void fail_all_banned() {
-  throw Error(Code::kInternal, "logits: every token is at -inf, so none can be chosen");
 }
 
 class ChainSampler final : public Sampler {
@@ -45,7 +48,7 @@ class ChainSampler final : public Sampler {
         dry_(params),
         random_(params.seed),
         surprise_limit_(2.0 * params.mirostat_tau),
-        logits_(n_vocab) {}
+        n_vocab_(n_vocab) {}
 
   int32_t sample(std::span<const float> logits) override;
   void accept(int32_t token, Origin origin) override;
@@ -53,8 +56,6 @@ class ChainSampler final : public Sampler {
   std::unique_ptr<Sampler> clone() const override { return std::make_unique<ChainSampler>(*this); }
 
  private:
-  int32_t best_token() const;
-  void collect_candidates();
   void filter();
   void filter_before_temperature();
   void filter_after_temperature();
@@ -67,49 +68,37 @@ class ChainSampler final : public Sampler {
   DryPenalty dry_;
   Random random_;
   double surprise_limit_;  // mirostat's mu, in bits
+  size_t n_vocab_;
 
   // Working space of sample().
-  std::vector<float> logits_;  // [n_vocab]
   Candidates candidates_;
   FilterScratch scratch_;
 };
 
 int32_t ChainSampler::sample(std::span<const float> logits) {
-  if (logits.size() != logits_.size())
-    throw Error(Code::kArgument, "sample: got {} logits, the sampler was made for {}",
-                logits.size(), logits_.size());
+  if (logits.size() != n_vocab_)
+    throw Error(Code::kArgument, "sample: got {} logits, the sampler was made for {}", logits.size(), n_vocab_);
   check_logits(logits);
-  std::copy(logits.begin(), logits.end(), logits_.begin());
+  candidates_.assign(logits);
+  std::span<float> changed = candidates_.logit;
   for (const auto& [token, bias] : params_.logit_bias) {
     if (bias == kBanned)
-      logits_[token] = kBanned;
+      changed[token] = kBanned;
     else
-      shift_logit(logits_[token], bias);
+      shift_logit(changed[token], bias);
   }
-  repeat_.apply(logits_);
-  occurrence_.apply(logits_);
-  dry_.apply(logits_);
+  repeat_.apply(changed);
+  occurrence_.apply(changed);
+  dry_.apply(changed);
+  if (count(changed, [](float x) { return x == kBanned; }) > 0)
+    candidates_.keep_if([&](size_t i) { return candidates_.logit[i] != kBanned; });
+  if (candidates_.size() == 0) throw Error(Code::kInternal, "logits: every token is at -inf, so none can be chosen");
 
-  if (params_.temperature == 0 || params_.top_p == 0) return best_token();
-  collect_candidates();
+  if (params_.temperature == 0 || params_.top_p == 0) return candidates_.token[candidates_.best()];
   if (params_.mirostat == 2) return draw_mirostat();
   filter();
-  normalise(candidates_);
-  return candidates_[draw(candidates_, random_.uniform())].token;
-}
-
-int32_t ChainSampler::best_token() const {
-  const auto best = std::max_element(logits_.begin(), logits_.end());
-  if (*best == kBanned) fail_all_banned();
-  return static_cast<int32_t>(best - logits_.begin());
-}
-
-void ChainSampler::collect_candidates() {
-  candidates_.clear();
-  candidates_.reserve(logits_.size());
-  for (size_t i = 0; i < logits_.size(); ++i)
-    if (logits_[i] != kBanned) candidates_.push_back({static_cast<int32_t>(i), logits_[i], 0});
-  if (candidates_.empty()) fail_all_banned();
+  candidates_.weigh();
+  return candidates_.token[draw(candidates_, random_.uniform())];
 }
 
 void ChainSampler::filter() {
@@ -122,11 +111,11 @@ void ChainSampler::filter() {
 
 void ChainSampler::filter_before_temperature() {
   if (params_.typical_p < 1) {
-    normalise(candidates_);
+    candidates_.weigh();
     keep_typical(candidates_, params_.typical_p, scratch_);
   }
   if (params_.top_p < 1) {
-    normalise(candidates_);
+    candidates_.weigh();
     keep_top_p(candidates_, params_.top_p, Ties::kKeep, scratch_);
   }
   if (params_.top_k > 0) keep_top_k(candidates_, static_cast<size_t>(params_.top_k), scratch_);
@@ -138,11 +127,11 @@ void ChainSampler::filter_after_temperature() {
   if (params_.temperature != 1) apply_temperature(candidates_, params_.temperature);
   if (params_.top_k > 0) keep_top_k(candidates_, static_cast<size_t>(params_.top_k), scratch_);
   if (params_.typical_p < 1) {
-    normalise(candidates_);
+    candidates_.weigh();
     keep_typical(candidates_, params_.typical_p, scratch_);
   }
   if (params_.top_p < 1) {
-    normalise(candidates_);
+    candidates_.weigh();
     keep_top_p(candidates_, params_.top_p, Ties::kCut, scratch_);
   }
   filter_tail();
@@ -151,29 +140,29 @@ void ChainSampler::filter_after_temperature() {
 // The filters that both orders end with.
 void ChainSampler::filter_tail() {
   if (params_.min_p > 0) {
-    normalise(candidates_);
+    candidates_.weigh();
     keep_min_p(candidates_, params_.min_p);
   }
   // Above one half at most one token can reach the threshold, and XTC never removes the only one.
   if (params_.xtc_probability > 0 && params_.xtc_threshold <= 0.5f &&
       random_.uniform() < static_cast<double>(params_.xtc_probability)) {
-    normalise(candidates_);
+    candidates_.weigh();
     exclude_top_choices(candidates_, params_.xtc_threshold);
   }
 }
 
 int32_t ChainSampler::draw_mirostat() {
   if (params_.temperature != 1) apply_temperature(candidates_, params_.temperature);
-  normalise(candidates_);
+  candidates_.weigh();
   keep_unsurprising(candidates_, surprise_limit_);
-  normalise(candidates_);
-  const Candidate& drawn = candidates_[draw(candidates_, random_.uniform())];
-  surprise_limit_ -= params_.mirostat_eta * (-std::log2(drawn.p) - params_.mirostat_tau);
-  return drawn.token;
+  candidates_.weigh();
+  const size_t drawn = draw(candidates_, random_.uniform());
+  surprise_limit_ -= params_.mirostat_eta * (candidates_.surprise(drawn) / std::log(2.0) - params_.mirostat_tau);
+  return candidates_.token[drawn];
 }
 
 void ChainSampler::accept(int32_t token, Origin origin) {
-  check_tokens({&token, 1}, "accept", logits_.size());
+  check_tokens({&token, 1}, "accept", n_vocab_);
   occurrence_.accept(token, origin);
   repeat_.accept(token);
   dry_.accept(token);
@@ -197,19 +186,6 @@ std::unique_ptr<Sampler> Sampler::make(const SamplerParams& params, size_t n_voc
   for (const auto& breaker : params.dry_breakers) check_tokens(breaker, "dry_breakers", n_vocab);
   check_tokens(params.penalty_exempt, "penalty_exempt", n_vocab);
   return std::make_unique<ChainSampler>(params, n_vocab);
-}
-
-void Sampler::log_softmax(std::span<const float> logits, std::span<float> out) {
-  if (logits.empty() || logits.size() != out.size())
-    throw Error(Code::kArgument, "log_softmax: got {} logits and room for {}", logits.size(),
-                out.size());
-  check_logits(logits);
-  const float largest = *std::max_element(logits.begin(), logits.end());
-  if (largest == kBanned) fail_all_banned();
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-  const double log_sum = std::log(sum) + largest;
-  for (size_t i = 0; i < logits.size(); ++i) out[i] = static_cast<float>(logits[i] - log_sum);
 }
 
 }  // namespace rwkv

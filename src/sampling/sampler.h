@@ -83,8 +83,6 @@ class Sampler {
   virtual void reset() = 0;
   // A copy with its history and random state (for forks).
   virtual std::unique_ptr<Sampler> clone() const = 0;
-  // log-probabilities after softmax of the raw logits: out [n_vocab]. Errors as in sample().
-  static void log_softmax(std::span<const float> logits, std::span<float> out);
 };
 
 }  // namespace rwkv

@@ -1,6 +1,7 @@
 // The C API as a program sees it: values instead of exceptions, sentences that name the thing.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -103,6 +104,91 @@ TEST(api, lists_presets_and_names_an_unknown_one) {
   rwkv_sampler_options options;
   EXPECT_EQ(rwkv_sampler_preset("loud", &options), RWKV_ERR_ARGUMENT);
   EXPECT_NE(std::string(rwkv_error_text()).find("loud"), std::string::npos);
+}
+
+// A generation of `model` that guesses ahead, from an empty state.
+struct Guessing {
+  rwkv_api::Session session;
+  rwkv_api::Sampler sampler;
+  std::vector<float> logits;
+  Guessing(const rwkv_api::Model& model)
+      : session(model), sampler(model, rwkv_api::sampler_preset("greedy")), logits(session.feed({1, 2, 3})) {}
+  rwkv_status open(const rwkv_generation_options& options) {
+    rwkv_generation* generation = nullptr;
+    const rwkv_status status = rwkv_generation_open(session.get(), sampler.get(), &options, logits.data(), &generation);
+    rwkv_generation_close(generation);
+    return status;
+  }
+};
+
+TEST(api, refuses_guesses_that_no_model_could_make) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  Guessing guessing(model);
+  auto options = rwkv_api::options<rwkv_generation_options>();
+  options.n_draft = 4;
+  const std::vector<int32_t> context = {1, 2, 1 << 20, 1, 2};
+  options.context = context.data();
+  options.n_context = context.size();
+  EXPECT_EQ(guessing.open(options), RWKV_ERR_ARGUMENT);
+  EXPECT_NE(std::string(rwkv_error_text()).find("token 1048576"), std::string::npos) << rwkv_error_text();
+  options.n_context = 2;
+  EXPECT_EQ(guessing.open(options), RWKV_OK) << rwkv_error_text();
+  options.draft = guessing.session.get();  // would feed itself its own guesses
+  EXPECT_EQ(guessing.open(options), RWKV_ERR_ARGUMENT);
+}
+
+TEST(api, the_wrapper_checks_the_sizes_that_it_knows) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  Guessing guessing(model);
+  const auto options = rwkv_api::options<rwkv_generation_options>();
+  EXPECT_THROW(rwkv_api::Generation(guessing.session, guessing.sampler, options, std::vector<float>(10)), rwkv_api::Error);
+  const rwkv_api::Snapshot a = guessing.session.snapshot();
+  EXPECT_THROW(rwkv_api::Snapshot::mix({a.get(), a.get()}, {0.5f}), rwkv_api::Error);
+}
+
+TEST(api, refuses_structs_without_a_size_and_values_out_of_range) {
+  rwkv_model* model = nullptr;
+  rwkv_model_options forgotten{};
+  EXPECT_EQ(rwkv_model_open(data("v7.gguf").c_str(), &forgotten, &model), RWKV_ERR_ARGUMENT);
+  EXPECT_NE(std::string(rwkv_error_text()).find("RWKV_INIT"), std::string::npos) << rwkv_error_text();
+  for (const float eps : {-1.0f, NAN, INFINITY, 2.0f}) {
+    auto options = rwkv_api::options<rwkv_model_options>();
+    options.v5_norm_eps = eps;
+    EXPECT_EQ(rwkv_model_open(data("v5.0.bin").c_str(), &options, &model), RWKV_ERR_ARGUMENT) << eps;
+  }
+  EXPECT_STREQ(rwkv_profile_text(nullptr), "");
+}
+
+TEST(api, refuses_another_models_tokenizer) {
+  rwkv_model* model = nullptr;
+  auto options = rwkv_api::options<rwkv_model_options>();
+  const std::string world = data("../../data/rwkv_vocab_v20230424.txt");
+  options.tokenizer_path = world.c_str();
+  EXPECT_EQ(rwkv_model_open(data("v7.gguf").c_str(), &options, &model), RWKV_ERR_SHAPE);
+  EXPECT_NE(std::string(rwkv_error_text()).find("another model's"), std::string::npos) << rwkv_error_text();
+}
+
+TEST(api, a_refused_prompt_leaves_the_sampler_as_it_was) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  auto options = rwkv_api::sampler_preset("greedy");
+  options.repeat_penalty = 100;
+  options.repeat_last_n = 8;
+  const rwkv_api::Sampler sampler(model, options);
+  std::vector<float> logits(model.n_vocab(), 0.0f);
+  logits[7] = 2;
+  logits[8] = 1;
+  const int32_t tokens[] = {7, -1};
+  EXPECT_EQ(rwkv_sampler_accept_prompt(sampler.get(), tokens, 2), RWKV_ERR_ARGUMENT);
+  int32_t token = 0;
+  EXPECT_EQ(rwkv_sampler_sample(sampler.get(), logits.data(), &token), RWKV_OK);
+  EXPECT_EQ(token, 7);
+}
+
+TEST(api, mixes_states_only_to_finite_ones) {
+  const rwkv_api::Model model(data("v7.gguf"));
+  Guessing guessing(model);
+  const rwkv_api::Snapshot a = guessing.session.snapshot();
+  EXPECT_THROW(rwkv_api::Snapshot::mix({a.get(), a.get()}, {3e38f, 3e38f}), rwkv_api::Error);
 }
 
 TEST(api, renders_chat_messages) {

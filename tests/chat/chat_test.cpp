@@ -26,6 +26,12 @@ TEST(chat, chooses_the_template_by_the_model) {
   EXPECT_EQ(chosen("RWKV-4-Raven-7B-v12-Eng98%.pth", "v4", "", 50277), "raven");
   EXPECT_EQ(chosen("anything", "rwkv6qwen2", "", 152064), "chatml");
   EXPECT_EQ(chosen("anything", "v7", "rwkv-world", 65536), "rwkv-world");
+  EXPECT_EQ(chosen("RWKV7 G1d 2.9B", "v7", "rwkv-world", 65536), "g1");  // a converter's word for want of a better
+  EXPECT_EQ(chosen("rwkv7-g1d-2.9b.gguf", "v7", "raven", 65536), "raven");
+  EXPECT_EQ(chosen("g1d-2.9b-20260212.safetensors", "v7", "", 65536), "g1");
+  EXPECT_EQ(chosen("rwkv7.g1g", "v7", "", 65536), "g1");
+  EXPECT_EQ(chosen("rwkv7-g1j-2.9b", "v7", "", 65536), "g1h");
+  EXPECT_EQ(chosen("rwkv7-g12-2.9b", "v7", "", 65536), "rwkv-world");
   EXPECT_EQ(chosen("anything", "v7", "{{ '<|im_start|>' }}", 65536), "chatml");
 }
 

@@ -103,6 +103,10 @@ TEST(StateLayouts, mixing_is_linear_and_v4_meets_at_one_exponent) {
   EXPECT_FLOAT_EQ(mixed[shift.offset], 0.25f * 1 + 0.75f * 3);
   EXPECT_FLOAT_EQ(mixed[pp.offset], b[pp.offset]);
   EXPECT_FLOAT_EQ(mixed[aa.offset], 0.25f * 1 / 2 + 0.75f * 3);
+
+  std::vector<std::vector<float>> far = {a, b};  // a state that does not count does not set the exponent
+  far[0][pp.offset] = 120;
+  EXPECT_EQ(mix_states(plan, far, std::vector<float>{0, 1}), b);
 }
 
 }  // namespace

@@ -93,6 +93,10 @@ TEST(generation, stops_before_a_stop_string_and_rewinds_the_session) {
   }
 }
 
+TEST(generation, repairs_a_cut_character_where_it_stood_when_a_stop_follows) {
+  EXPECT_EQ(generate("\xf0\nb", {.max_token = 50, .stops = {"b", "\n\n\n"}}).text, "\xef\xbf\xbd\n");
+}
+
 TEST(generation, ends_at_the_limit_with_all_its_text) {
   const Reply reply = generate("one\n\nUse", {.max_token = 8, .stops = {"\n\nUser:"}});
   EXPECT_EQ(reply.text, "one\n\nUse");

@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(all, EachVersion, testing::ValuesIn(kVersions), [](cons
 
 // Offsets of the header: docs/states.md.
 constexpr size_t kVersionAt = 8, kHeaderBytesAt = 12, kFingerprintAt = 16, kFloatsAt = 24,
-                 kTokensAt = 32, kChecksumAt = 40, kHeaderBytes = 64;
+                 kTokensAt = 32, kChecksumAt = 40, kOwnChecksumAt = 48, kHeaderBytes = 64;
 
 template <typename T>
 Bytes with(Bytes bytes, size_t at, T value) {
@@ -124,7 +124,11 @@ TEST_F(StateFile, headers_that_lie) {
   const Bytes good = saved(model);
   ASSERT_EQ(good.size(), kHeaderBytes + model->plan().state.size * 4);
   EXPECT_EQ(parse(model, good).sentence, "no error");
-  EXPECT_EQ(parse(model, with(good, kTokensAt, uint64_t{9})).sentence, "no error");
+  EXPECT_REFUSED(parse(model, with(good, kTokensAt, uint64_t{9})), "the checksum of its first 64 bytes fails");
+  EXPECT_REFUSED(parse(model, with(good, kOwnChecksumAt, uint64_t{9})), "the checksum of its first 64 bytes fails");
+  EXPECT_REFUSED(parse(model, with(good, kHeaderBytes - 1, uint8_t{1})), "the checksum of its first 64 bytes fails");
+  // Files of the first releases have no checksum of the header.
+  EXPECT_EQ(parse(model, with(with(good, kOwnChecksumAt, uint64_t{0}), kTokensAt, uint64_t{9})).sentence, "no error");
   EXPECT_REFUSED(parse(model, with(good, 0, 'X')), "a.state: byte 0: expected the magic RWKVSTAT");
   EXPECT_REFUSED(parse(model, with(good, kVersionAt, uint32_t{0})),
                  "state file version 0, expected 1");
@@ -135,7 +139,7 @@ TEST_F(StateFile, headers_that_lie) {
                  "was saved with another model: fingerprint");
   for (const uint64_t n : {uint64_t{0}, uint64_t{1}, uint64_t{1} << 62, UINT64_MAX})
     EXPECT_REFUSED(parse(model, with(good, kFloatsAt, n)), std::to_string(n) + " floats");
-  EXPECT_REFUSED(parse(model, with(good, kChecksumAt, uint64_t{1})), "the checksum fails");
+  EXPECT_REFUSED(parse(model, with(with(good, kOwnChecksumAt, uint64_t{0}), kChecksumAt, uint64_t{1})), "the checksum fails");
   EXPECT_REFUSED(parse(model, with(good, good.size() - 4, 0.125f)), "the checksum fails");
 }
 
@@ -156,7 +160,7 @@ TEST_F(StateFile, values_that_are_not_finite) {
   const auto model = loaded("v7");
   const Bytes good = saved(model);
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
-    Bytes bytes = with(good, kHeaderBytes + 4 * 7, bad);
+    Bytes bytes = with(with(good, kOwnChecksumAt, uint64_t{0}), kHeaderBytes + 4 * 7, bad);
     Hash64 hash;
     hash.add(std::span<const std::byte>(bytes).subspan(kHeaderBytes));
     EXPECT_REFUSED(parse(model, with(bytes, kChecksumAt, hash.value())), "not finite");

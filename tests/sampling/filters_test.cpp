@@ -7,7 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
+#include <random>
+
+#include "base/exp_down.h"
 
 namespace rwkv::filters_test {
 namespace {
@@ -16,16 +20,12 @@ using Tokens = std::vector<int32_t>;
 
 Candidates candidates_of(const std::vector<float>& logits) {
   Candidates all;
-  for (size_t i = 0; i < logits.size(); ++i) all.push_back({static_cast<int32_t>(i), logits[i], 0});
-  normalise(all);
+  all.assign(logits);
+  all.weigh();
   return all;
 }
 
-Tokens tokens_of(const Candidates& candidates) {
-  Tokens tokens;
-  for (const Candidate& c : candidates) tokens.push_back(c.token);
-  return tokens;
-}
+const Tokens& tokens_of(const Candidates& candidates) { return candidates.token; }
 
 // The same by brute force: softmax, and token ids from likely to unlikely, lower id first at ties.
 struct Oracle {
@@ -130,6 +130,60 @@ TEST(filters, top_p_walks_far_into_a_flat_vocabulary) {
   }
 }
 
+TEST(filters, top_p_finds_its_end_among_logits_of_every_shape) {
+  const size_t n = 20000;
+  std::mt19937 random(5);
+  const std::pair<const char*, std::function<float(size_t)>> shapes[] = {
+      {"all equal", [](size_t) { return 1.5f; }},
+      {"one far above equal ones", [](size_t i) { return i == 777 ? 90.0f : 0.0f; }},
+      {"few values", [&](size_t) { return static_cast<float>(random() % 3); }},
+      {"a slope within a slope", [](size_t i) { return -std::pow(2.0f, -static_cast<float>(i % 120)); }},
+      {"normal", [&](size_t) { return std::normal_distribution<float>(0, 2)(random); }},
+      {"as wide as floats go", [&](size_t i) { return (i % 2 ? 1.0f : -1.0f) * std::pow(10.0f, static_cast<float>(random() % 38)); }}};
+  for (const auto& [name, shape] : shapes) {
+    std::vector<float> logits(n);
+    for (size_t i = 0; i < n; ++i) logits[i] = shape(i);
+    for (const double mass : {0.05003, 0.51003, 0.97003}) {
+      Oracle oracle(logits);
+      const size_t end = oracle.prefix(oracle.order, mass);
+      FilterScratch scratch;
+      auto got = candidates_of(logits);
+      keep_top_p(got, mass, Ties::kCut, scratch);
+      EXPECT_EQ(tokens_of(got).size(), end) << name << ", " << mass;
+      EXPECT_EQ(tokens_of(got), oracle.first(end)) << name << ", " << mass;
+    }
+  }
+}
+
+TEST(candidates, weights_are_the_softmax_to_fourteen_digits) {
+  std::vector<float> logits;
+  for (int i = 0; i <= 7100; ++i) logits.push_back(-0.1f * static_cast<float>(i));  // beyond what a double's exponent holds
+  const auto all = candidates_of(logits);
+  double total = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double want = std::exp(static_cast<double>(logits[i]));
+    total += want;
+    if (logits[i] > -708) EXPECT_NEAR(all.weight[i] / want, 1, 1e-14) << logits[i];
+    else EXPECT_LE(all.weight[i], 1e-307);
+  }
+  EXPECT_NEAR(all.total / total, 1, 1e-14);
+  EXPECT_NEAR(all.surprise(10), 1 + std::log(total), 1e-6);
+}
+
+TEST(candidates, exp_down_gives_one_for_zero_and_the_same_bits_at_every_place) {
+  const std::vector<double> once = {0, -0.5, -700.25};
+  std::vector<double> many;  // vectors and what is left over
+  for (int i = 0; i < 7; ++i) many.insert(many.end(), once.begin(), once.end());
+  std::vector<double> single;
+  for (double x : once) {
+    exp_down({&x, 1});
+    single.push_back(x);
+  }
+  EXPECT_EQ(single[0], 1.0);
+  exp_down(many);
+  for (size_t i = 0; i < many.size(); ++i) EXPECT_EQ(many[i], single[i % 3]) << i;
+}
+
 RC_GTEST_PROP(filters, min_p_agrees_with_oracle, ()) {
   const auto logits = some_logits();
   const double min_p = some_fraction();
@@ -223,18 +277,21 @@ TEST(filters, temperature_is_a_power_of_the_probability) {
   const Oracle oracle(logits);
   auto got = candidates_of(logits);
   apply_temperature(got, 0.7f);
-  normalise(got);
+  got.weigh();
   double sum = 0;
   for (const double p : oracle.p) sum += std::pow(p, 1 / 0.7);
-  for (const Candidate& c : got)  // logits are floats: 2^-24 of up to 14
-    EXPECT_NEAR(c.p, std::pow(oracle.p[c.token], 1 / 0.7) / sum, 1e-6);
+  for (size_t i = 0; i < got.size(); ++i)  // logits are floats: 2^-24 of up to 14
+    EXPECT_NEAR(got.weight[i] / got.total, std::pow(oracle.p[got.token[i]], 1 / 0.7) / sum, 1e-6);
   apply_temperature(got, 1e-38f);
-  normalise(got);
-  EXPECT_EQ(got.back().p, 1.0);
+  got.weigh();
+  EXPECT_EQ(got.weight.back() / got.total, 1.0);
 }
 
 TEST(filters, draw_hits_by_weight_and_never_weight_zero) {
-  const Candidates some = {{3, 0, 0}, {5, 0, 0.25}, {6, 0, 0}, {9, 0, 0.75}, {11, 0, 0}};
+  Candidates some;
+  some.assign(std::vector<float>(5));
+  some.weight = {0, 0.25, 0, 0.75, 0};
+  some.total = 1;
   EXPECT_EQ(draw(some, 0.0), 1u);
   EXPECT_EQ(draw(some, 0.2499), 1u);
   EXPECT_EQ(draw(some, 0.25), 3u);

@@ -47,6 +47,20 @@ TEST(penalties, rwkv_decays_frequency_and_keeps_presence) {
   EXPECT_EQ(penalties_of(penalty), (Four{0, 0, 0, 0}));
 }
 
+// rwkv_lightning's kernel: p = p == 0 ? presence : p + frequency, where p first decays.
+TEST(penalties, rapid_knows_a_token_by_its_penalty) {
+  auto params = params_of(PenaltyMode::kRapid);
+  params.presence_penalty = 0;
+  OccurrencePenalty never(params);
+  for (int i = 0; i < 4; ++i) never.accept(1, kGenerated);
+  EXPECT_EQ(penalties_of(never), (Four{0, 0, 0, 0}));
+  params.presence_penalty = 1;
+  params.penalty_decay = 0;
+  OccurrencePenalty forgets(params);
+  for (int i = 0; i < 4; ++i) forgets.accept(1, kGenerated);
+  EXPECT_EQ(penalties_of(forgets), (Four{0, 1, 0, 0}));
+}
+
 TEST(penalties, rwkv_exempt_tokens_get_presence_alone) {
   auto params = params_of(PenaltyMode::kRwkv);
   params.penalty_exempt = {3, 1};
@@ -118,7 +132,7 @@ RC_GTEST_PROP(penalties, long_runs_agree_with_plain_counts, ()) {
     for (double& c : count) c *= decay;
     for (double& w : whole) w *= decay;
     count[token] += 1;
-    whole[token] += seen[token] ? frequency : presence;
+    whole[token] += whole[token] == 0 ? presence : frequency;
     seen[token] = true;
   }
   const auto got = penalties_of(penalty);

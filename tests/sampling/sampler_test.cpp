@@ -341,18 +341,6 @@ TEST(sampler, ids_in_options_must_be_in_the_vocabulary) {
   EXPECT_THROW(Sampler::make(params, 10), Error);
 }
 
-TEST(sampler, log_softmax) {
-  const Logits logits = {1000, 999, -kInf};
-  Logits out(3);
-  Sampler::log_softmax(logits, out);
-  EXPECT_NEAR(out[0], -0.3132617, 1e-6);
-  EXPECT_NEAR(out[1], -1.3132617, 1e-6);
-  EXPECT_EQ(out[2], -kInf);
-  EXPECT_THROW(Sampler::log_softmax(Logits{-kInf, -kInf, -kInf}, out), Error);
-  EXPECT_THROW(Sampler::log_softmax(Logits{0, 0}, out), Error);
-  EXPECT_THROW(Sampler::log_softmax(Logits{0, 0, NAN}, out), Error);
-}
-
 TEST(sampler, extreme_options_stay_finite) {
   SamplerParams params;
   params.temperature = 1e-30f;
