@@ -24,7 +24,9 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
       std::free(real);
     }
   }
-  fd_ = renames_ ? open_neighbour() : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  // A pipe that nobody reads is refused, not waited for.
+  fd_ = renames_ ? open_neighbour() : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ >= 0 && !renames_) ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) & ~O_NONBLOCK);
   if (fd_ < 0) throw Error(Code::kIo, "{}: cannot be written: {}", path, std::strerror(errno));
 }
 

@@ -21,23 +21,30 @@ std::vector<TensorSpec> specs_of(const Layout& layout) {
   return out;
 }
 
-void check_paths(const std::string& in, const std::string& out) {
+// Nothing that is read may be written.
+void check_paths(const std::string& out, const std::vector<std::string>& inputs) {
   std::error_code error;
   if (out.empty()) throw Error(Code::kArgument, "no name for the output");
-  if (fs::exists(out, error) && fs::equivalent(in, out, error))
-    throw Error(Code::kArgument, "{} and {} are one file; expected another name for the output", in,
-                out);
+  if (!fs::exists(out, error)) return;
+  for (const std::string& in : inputs)
+    if (fs::equivalent(in, out, error))
+      throw Error(Code::kArgument, "{} and {} are one file; expected another name for the output", in, out);
 }
 
 class Conversion {
  public:
   Conversion(const std::string& in, const std::string& out, const ConvertOptions& options)
       : out_(out), o_(options), target_(target_of(options.target, out)) {
-    check_paths(in, out);
+    check_paths(out, {in});
     file_ = open_tensor_file(in);
     const auto weights = canonical_weights(file_);
     lora_ = std::make_unique<LoraSet>(*weights, options.lora, report_.notes);
+    inputs_ = {o_.imatrix_path, o_.tokenizer_path};
+    for (const auto& map : file_->maps()) inputs_.push_back(map->path());
+    for (const std::string& path : lora_->paths()) inputs_.push_back(path);
+    check_paths(out, inputs_);
     model_ = build_model(weights, {});
+    check_norm();
     layout_ = lay_out(model_, target_);
     report_.target = std::string(name(target_));
     report_.notes.insert(report_.notes.end(), layout_.notes.begin(), layout_.notes.end());
@@ -74,6 +81,14 @@ class Conversion {
   }
 
  private:
+  // Only two formats have a key for it; readers of all others take the usual one.
+  void check_norm() const {
+    const Norm& norm = std::get<NormOp>(model_.plan->head.front()).norm;
+    if (target_ == Target::kGguf || target_ == Target::kHuggingFace || norm.kind == Norm::Kind::kRms || norm.eps == 1e-5f)
+      return;
+    throw Error(Code::kUnsupported, "{}: its layer norms have an epsilon of {}, and {} files have no way to say so; write "
+                "gguf or hf", file_->path(), norm.eps, name(target_));
+  }
   void read_importance() {
     imatrix_ = read_imatrix(o_.imatrix_path);
     size_t n_found = 0, n_matrix = 0;
@@ -128,6 +143,7 @@ class Conversion {
     }
     const size_t n_part = file_->maps().size();
     if (!o_.keep_split || n_part < 2) return write_gguf(out_, meta, specs, source);
+    for (size_t i = 0; i < n_part; ++i) check_paths(gguf_part_path(out_, i, n_part), inputs_);
     std::vector<size_t> part_of;
     for (const OutTensor& t : layout_.tensors) part_of.push_back(part_of_source(t));
     write_gguf_parts(out_, meta, specs, part_of, n_part, source);
@@ -162,6 +178,7 @@ class Conversion {
   Target target_;
   std::shared_ptr<TensorFile> file_;
   std::unique_ptr<LoraSet> lora_;
+  std::vector<std::string> inputs_;  // every file that is read
   Model model_;
   Layout layout_;
   ChosenTypes types_;

@@ -88,7 +88,7 @@ Metadata gguf_metadata(const Model& m, int file_type, const std::string& tokeniz
   Metadata meta;
   if (file.format() == "gguf") {
     for (const auto& [key, value] : file.meta())
-      if (is_kept(key)) meta.emplace(key, value);
+      if (is_kept(key) && (tokenizer_path.empty() || key.rfind("tokenizer.", 0) != 0)) meta.emplace(key, value);
   } else {
     add_general(m, meta);
     add_sizes(m, arch, meta);

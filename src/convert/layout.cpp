@@ -231,12 +231,7 @@ class LayoutMaker {
           return static_cast<float>(std::log(-std::log(static_cast<double>(x))));
         };
     }
-    // llama.cpp's converter divides these in deep layers and says so in a key that only GGUF has.
-    int64_t store = 0;
-    const int64_t* every = w_.file().meta_int("rwkv6.rescale_every_n_layers", store);
-    if (target_ != Target::kGguf && every && *every > 0 && m_.version == "v6" &&
-        (name.ends_with("att.output.weight") || name.ends_with("ffn.value.weight")))
-      t.scale = std::ldexp(1.0f, static_cast<int>(layer_of(name) / static_cast<size_t>(*every)));
+    if (target_ != Target::kGguf) t.scale = divisor_of(w_, name);
   }
 
   const Model& m_;
@@ -291,6 +286,14 @@ WeightRole role_of(const std::string& canonical) {
                     "time_maa_w1", "time_maa_w2", "time_decay_w1", "time_decay_w2"}))
     return WeightRole::kLowRank;
   return WeightRole::kVector;
+}
+
+float divisor_of(const Weights& weights, const std::string& canonical) {
+  int64_t store = 0;
+  const int64_t* every = weights.file().meta_int("rwkv6.rescale_every_n_layers", store);
+  if (!every || *every <= 0 || !(canonical.ends_with("att.output.weight") || canonical.ends_with("ffn.value.weight")))
+    return 1;
+  return std::ldexp(1.0f, static_cast<int>(layer_of(canonical) / static_cast<size_t>(*every)));
 }
 
 Layout lay_out(const Model& model, Target target) { return LayoutMaker(model, target).make(); }

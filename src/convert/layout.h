@@ -26,6 +26,9 @@ enum class WeightRole : uint8_t {
   kHead,
 };
 WeightRole role_of(const std::string& canonical);
+// What the file's values of a weight were divided by: llama.cpp's converter does so in deep layers of version 6 and says it in
+// a key that only GGUF has. A power of 2.
+float divisor_of(const Weights& weights, const std::string& canonical);
 
 struct OutTensor {
   TensorSpec spec;                         // name and shape in the file

@@ -1,6 +1,7 @@
 #include "convert/lora.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
@@ -100,6 +101,21 @@ class PatchList final : public RowPatch {
   std::vector<std::unique_ptr<RowPatch>> list_;
 };
 
+// For weights that the file holds divided.
+class DividedPatch final : public RowPatch {
+ public:
+  DividedPatch(std::unique_ptr<RowPatch> patch, float divisor) : patch_(std::move(patch)), divisor_(divisor) {}
+  void apply(size_t first_row, size_t n_row, std::span<float> values) const override {
+    for (float& x : values) x *= divisor_;  // a power of 2: exact, both ways
+    patch_->apply(first_row, n_row, values);
+    for (float& x : values) x /= divisor_;
+  }
+
+ private:
+  std::unique_ptr<RowPatch> patch_;
+  float divisor_;
+};
+
 struct NamedAdapter {
   std::string path;
   float scale = 1;
@@ -112,9 +128,20 @@ NamedAdapter split_scale(const std::string& text) {
   if (colon != std::string::npos && colon > 0 && !std::filesystem::exists(text)) {
     const char* const end = text.data() + text.size();
     const auto result = std::from_chars(text.data() + colon + 1, end, scale);
-    if (result.ec == std::errc() && result.ptr == end) return {text.substr(0, colon), scale, true};
+    if (result.ec == std::errc() && result.ptr == end) {
+      if (!std::isfinite(scale)) throw Error(Code::kArgument, "{}: the scale is {}, expected a number", text, scale);
+      return {text.substr(0, colon), scale, true};
+    }
   }
   return {text, 1, false};
+}
+
+Shape without_ones(Shape shape) {
+  std::erase(shape, 1);
+  return shape;
+}
+bool is_first_value_mix(std::string_view name) {
+  return name == "blocks.0.att.v0" || name == "blocks.0.att.v1" || name == "blocks.0.att.v2";
 }
 
 bool take_suffix(std::string& name, std::string_view suffix) {
@@ -133,8 +160,13 @@ class LoraFile {
   void read(std::map<std::string, std::unique_ptr<RowPatch>>& patches) {
     std::map<std::string, Factor> a, b, start_a, start_b;
     for (const Tensor& t : file_->tensors()) {
-      if (!is_weight_type(t.dtype)) continue;
       std::string name = plain_name(t.name);
+      if (!is_weight_type(t.dtype)) {
+        if (name.find(".lora") != std::string::npos && !name.ends_with(".lora_alpha"))
+          throw Error(Code::kUnsupported, "{}: tensor {} is of type {}, expected floats", named_.path, t.name,
+                      info(t.dtype).name);
+        continue;
+      }
       if (take_suffix(name, ".init_lora_A"))
         start_a.emplace(name, decoded(t));
       else if (take_suffix(name, ".init_lora_B"))
@@ -247,16 +279,25 @@ class LoraFile {
                const Tensor& t) {
     const WeightRole role = role_of(name);
     const Weights::Entry* old = weights_.find(name);
+    // Version 7's first layer has no use for them, and not every format has room.
+    if (is_first_value_mix(name) && weights_.has("blocks.0.att.r_k")) return;
     if (!old && !name.ends_with(".att.time_state"))
       throw Error(Code::kMissing, "{}: tensor {} fits no weight of the model", named_.path, t.name);
-    if (weights_.decay_transformed && name.find(".time_") != std::string::npos)
+    if (weights_.decay_transformed && (name.ends_with(".time_decay") || name.ends_with(".time_first")))
       throw Error(Code::kUnsupported,
                   "{}: changes {}, which rwkv.cpp's files hold in another form; merge it into "
                   "the original checkpoint",
                   named_.path, name);
+    if (weights_.ln0_folded && name == "emb.weight")
+      throw Error(Code::kUnsupported,
+                  "{}: changes {}, which {} holds after its first norm; merge it into the original checkpoint",
+                  named_.path, name, weights_.file().path());
     Factor values = decoded(t);
-    if (role == WeightRole::kLowRank && !web_) values = transposed(values);
-    if (old && count_of(old->shape) != values.values.size())
+    const bool by_columns = name.ends_with(".att.time_state") ? web_ : role == WeightRole::kLowRank && !web_;
+    if (by_columns && !name.ends_with("s_emb_x.weight")) values = transposed(values);
+    const bool whole = role != WeightRole::kVector && !web_;
+    if (old && (whole ? without_ones(old->shape) != without_ones(values.shape)
+                      : count_of(old->shape) != values.values.size()))
       throw Error(Code::kShape, "{}: tensor {} is {}, but the model's is {}", named_.path, t.name,
                   to_string(t.shape), to_string(old->shape));
     if (web_ && old &&
@@ -266,6 +307,8 @@ class LoraFile {
       return;
     }
     if (web_ && old && named_.scale != 1) blend(*old, values.values);
+    for (float& x : values.values) x /= divisor_of(weights_, name);
+    patches.erase(name);  // those of files before
     Weights::Entry entry{t.name, DType::kF32, old ? old->shape : t.shape, {}, {}};
     entry.owned = std::make_shared<std::vector<std::byte>>(values.values.size() * sizeof(float));
     std::memcpy(entry.owned->data(), values.values.data(), entry.owned->size());
@@ -285,8 +328,14 @@ class LoraFile {
       values[i] = named_.scale * values[i] + (1 - named_.scale) * before[i];
   }
 
-  static void add(std::map<std::string, std::unique_ptr<RowPatch>>& patches,
-                  const std::string& module, std::unique_ptr<RowPatch> patch) {
+  void add(std::map<std::string, std::unique_ptr<RowPatch>>& patches, const std::string& module,
+           std::unique_ptr<RowPatch> patch) const {
+    if (weights_.ln0_folded && module == "emb")
+      throw Error(Code::kUnsupported,
+                  "{}: changes {}.weight, which {} holds after its first norm; merge it into the original checkpoint",
+                  named_.path, module, weights_.file().path());
+    if (const float divisor = divisor_of(weights_, module + ".weight"); divisor != 1)
+      patch = std::make_unique<DividedPatch>(std::move(patch), divisor);
     auto& place = patches[module + ".weight"];
     if (!place) place = std::make_unique<PatchList>();
     static_cast<PatchList&>(*place).add(std::move(patch));
@@ -306,6 +355,7 @@ LoraSet::LoraSet(Weights& weights, const std::vector<std::string>& files,
     const NamedAdapter named = split_scale(text);
     LoraFile file(weights, named);
     file.read(patches_);
+    paths_.push_back(named.path);
     if (file.has_pairs() && !named.scale_given)
       notes.push_back(
           strf("{}: merged with a scale of 1; if it was trained with another alpha / rank, which "

@@ -29,9 +29,11 @@ class LoraSet {
 
   const RowPatch* patch(const std::string& canonical) const;  // null: stays as it is
   bool empty() const { return patches_.empty(); }
+  const std::vector<std::string>& paths() const { return paths_; }  // of the files, without scales
 
  private:
   std::map<std::string, std::unique_ptr<RowPatch>> patches_;
+  std::vector<std::string> paths_;
 };
 
 }  // namespace rwkv

@@ -29,6 +29,19 @@ std::string tokenizer_file(const Model& m, const std::string& tokenizer_path) {
   return tokenizer_path.empty() ? tokenizer_in_folder(m.weights->file()) : tokenizer_path;
 }
 
+// The model's own template in Jinja, or "".
+std::string own_chat_template(const Model& m) {
+  const TensorFile& file = m.weights->file();
+  std::string text;
+  if (const std::string* stated = file.meta_string("tokenizer.chat_template")) text = *stated;
+  if (const std::string* path = file.meta_string("folder.tokenizer_config.json")) {
+    const auto map = MappedFile::open(*path);
+    const Json config = Json::parse({reinterpret_cast<const char*>(map->bytes().data()), map->bytes().size()}, *path);
+    if (const Json* stated = config.find("chat_template"); stated && stated->is(Json::Kind::kString)) text = stated->string();
+  }
+  return text.find('{') == std::string::npos ? "" : text;  // a bare word names one that is known to programs
+}
+
 std::unique_ptr<Tokenizer> world_of_gguf(const TensorFile& file) {
   const std::string* model = file.meta_string("tokenizer.ggml.model");
   const auto tokens = file.meta().find("tokenizer.ggml.tokens");
@@ -84,6 +97,8 @@ void add_tokenizer(const Model& m, const std::string& tokenizer_path, Metadata& 
     notes.push_back(strf("no tokenizer comes with this model of {} tokens, so the file has none; name one with "
                          "--tokenizer", n_vocab));
   }
+  if (std::string chat = own_chat_template(m); tokenizer_path.empty() && !chat.empty())
+    meta["tokenizer.chat_template"] = std::move(chat);
 }
 
 void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const std::string& folder,
@@ -100,7 +115,7 @@ void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const
     if (is_tokenizer_json(text) && text.find("<|im_end|>") != std::string::npos) chat = kChatMlTemplate;
   } else if (const auto world = world_of_gguf(m.weights->file())) {
     write("rwkv_vocab.txt", world_vocabulary_text(*world));
-  } else if (m.plan->n_vocab == kWorldVocab) {
+  } else if (m.plan->n_vocab == kWorldVocab && !m.weights->file().meta_string("tokenizer.ggml.model")) {
     write("rwkv_vocab_v20230424.txt", world_vocabulary_text(*builtin_world_tokenizer()));
   } else {
     if (m.plan->n_vocab > 256)
@@ -108,6 +123,8 @@ void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const
                       "--tokenizer");
     return;
   }
+  const std::string own = own_chat_template(m);
+  if (tokenizer_path.empty() && !own.empty()) chat = own;
   write("tokenizer_config.json", strf("{\n  \"add_bos_token\": false,\n  \"add_eos_token\": false,\n"
                                       "  \"chat_template\": {}\n}\n", json_quote(chat)));
 }

@@ -248,7 +248,7 @@ class Chooser {
   void check(const OutTensor& t) const {
     const DType source = m_.weights->at(t.from.front()).dtype;
     if (t.spec.dtype != source) writable(t.spec.dtype);
-    if (!o_.allow_requantize && is_block(source) && t.spec.dtype != source &&
+    if (!o_.allow_requantize && is_block(source) && is_block(t.spec.dtype) && t.spec.dtype != source &&
         t.role != WeightRole::kVector)
       throw Error(Code::kUnsupported,
                   "{}: tensor {} is {} already, and a second rounding costs quality; "

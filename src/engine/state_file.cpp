@@ -71,6 +71,9 @@ Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& 
   const bool by_key = is_by_key(*model);
   Snapshot out{model, std::vector<float>(plan.state.size, 0.0f), 0};
   bool has_heads = false;
+  for (const auto& [name, entry] : weights.entries())
+    if (name.ends_with(".att.time_state") && Layer{weights, plan.n_layer}.full("att.time_state") == name)
+      throw Error(Code::kState, "{}: has {}, but the model only {} layers: it is another model's", path, name, plan.n_layer);
   for (const StateArray& array : plan.state.arrays) {
     if (array.n_head == 0) continue;
     has_heads = true;

@@ -143,15 +143,6 @@ ByteWriter header_of(const Metadata& meta, const std::vector<const TensorSpec*>&
   return out;
 }
 
-std::string part_path(const std::string& path, size_t no, size_t count) {
-  const auto five = [](size_t n) {
-    const std::string digits = std::to_string(n);
-    return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
-  };
-  const std::string stem = path.ends_with(".gguf") ? path.substr(0, path.size() - 5) : path;
-  return stem + "-" + five(no + 1) + "-of-" + five(count) + ".gguf";
-}
-
 void write_part(AtomicFile& file, const Metadata& meta, const std::vector<TensorSpec>& tensors,
                 const std::vector<size_t>& members, const Part& part, const TensorSource& source) {
   std::vector<const TensorSpec*> specs;
@@ -166,6 +157,15 @@ void write_part(AtomicFile& file, const Metadata& meta, const std::vector<Tensor
 }
 
 }  // namespace
+
+std::string gguf_part_path(const std::string& path, size_t no, size_t count) {
+  const auto five = [](size_t n) {
+    const std::string digits = std::to_string(n);
+    return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
+  };
+  const std::string stem = path.ends_with(".gguf") ? path.substr(0, path.size() - 5) : path;
+  return stem + "-" + five(no + 1) + "-of-" + five(count) + ".gguf";
+}
 
 void write_tensor(AtomicFile& file, const TensorSpec& tensor, size_t index,
                   const TensorSource& source) {
@@ -203,7 +203,7 @@ std::vector<std::string> write_gguf_parts(const std::string& path, const Metadat
     std::vector<size_t> members;
     for (size_t i = 0; i < tensors.size(); ++i)
       if (part_of[i] == no) members.push_back(i);
-    paths.push_back(part_path(path, no, n_part));
+    paths.push_back(gguf_part_path(path, no, n_part));
     files.push_back(std::make_unique<AtomicFile>(paths.back()));
     write_part(*files.back(), no == 0 ? meta : Metadata(), tensors, members,
                {no, n_part, tensors.size()}, source);

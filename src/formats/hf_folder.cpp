@@ -61,7 +61,7 @@ class HfFolder {
   }
 
   static bool is_companion(const std::string& name) {
-    return name == "tokenizer.json" || (name.starts_with("rwkv_vocab") && name.ends_with(".txt"));
+    return name == "tokenizer.json" || name == "tokenizer_config.json" || (name.starts_with("rwkv_vocab") && name.ends_with(".txt"));
   }
 
   std::unique_ptr<TensorFile> weights() const {

@@ -37,6 +37,7 @@ std::vector<std::string> write_gguf_parts(const std::string& path, const Metadat
                                           const std::vector<TensorSpec>& tensors,
                                           const std::vector<size_t>& part_of, size_t n_part,
                                           const TensorSource& source);
+std::string gguf_part_path(const std::string& path, size_t no, size_t count);  // no from 0 on
 // Bytes of header before the data of write_gguf.
 size_t gguf_header_bytes(const Metadata& meta, const std::vector<TensorSpec>& tensors);
 

@@ -48,6 +48,9 @@ Heads checked_heads(const Weights& weights, const Sizes& sizes, size_t count, co
 }
 
 Heads heads_by_size(const Weights& weights, const Sizes& sizes) {
+  if (sizes.head_size == 0 && weights.file().format() == "gguf")  // its tensors are flat
+    throw Error(Code::kMissing, "{}: no key {}.wkv.head_size, and the tensors do not tell", weights.file().path(),
+                *weights.file().meta_string("general.architecture"));
   const size_t size = sizes.head_size ? sizes.head_size : 64;
   if (sizes.n_att % size != 0)
     throw Error(Code::kShape, "{}: head size {} does not divide the {} channels of time mixing",

@@ -168,6 +168,8 @@ Sizes read_sizes(const Weights& w, const Version& version, const ModelOptions& o
   check_stated(w, "ggmf.n_vocab", sizes.n_vocab, "tokens");
   check_stated(w, "ggmf.n_embed", sizes.n_embd, "channels");
   check_stated(w, "ggmf.n_layer", sizes.n_layer, "layers");
+  check_stated(w, "config.num_hidden_layers", sizes.n_layer, "layers");
+  check_stated(w, "config.hidden_size", sizes.n_embd, "channels");
   sizes.head_size = stated_head_size(w, arch, version.norm);
   sizes.norm_eps = stated_eps(file, arch, version.norm);
   return sizes;

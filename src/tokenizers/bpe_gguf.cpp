@@ -17,6 +17,7 @@ struct PreRule {
 };
 constexpr PreRule kPreRules[] = {
     {"qwen2", SplitRule::kQwen2, true},     {"deepseek-r1-qwen", SplitRule::kQwen2, true},
+    {"stablelm2", SplitRule::kQwen2, false},
     {"gpt-2", SplitRule::kGpt2, false},     {"default", SplitRule::kGpt2, false},
     {"", SplitRule::kGpt2, false},          {"gpt-neox", SplitRule::kGpt2, true},
 };
@@ -25,7 +26,7 @@ const PreRule& find_rule(std::string_view pre, const std::string& source) {
   for (const PreRule& rule : kPreRules)
     if (rule.name == pre) return rule;
   throw Error(Code::kUnsupported,
-              "{}: pre-tokenizer \"{}\"; known are qwen2, deepseek-r1-qwen, gpt-2, gpt-neox and "
+              "{}: pre-tokenizer \"{}\"; known are qwen2, deepseek-r1-qwen, stablelm2, gpt-2, gpt-neox and "
               "default",
               source, pre);
 }

@@ -61,7 +61,7 @@ GgufVocabulary export_tokenizer_json(std::string_view json, const std::string& s
                                      size_t n_vocab) {
   const BpeParts parts = read_tokenizer_json(json, source);
   GgufVocabulary v{"gpt2",
-                   parts.split == SplitRule::kQwen2 ? "qwen2"
+                   parts.split == SplitRule::kQwen2 ? (parts.nfc ? "qwen2" : "stablelm2")
                    : parts.nfc                      ? "gpt-neox"
                                                     : "gpt-2",
                    parts.tokens,

@@ -4,8 +4,12 @@
 
 #include <unistd.h>
 
+#include <fstream>
+
 #include "backends/reference/reference.h"
 #include "base/error.h"
+#include "base/json.h"
+#include "convert/metadata.h"
 #include "formats/formats.h"
 #include "support/golden.h"
 #include "support/random_model.h"
@@ -27,6 +31,17 @@ class Convert : public testing::Test {
   std::string at(const std::string& name) const { return folder_ + "/" + name; }
   size_t n_file() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
+  }
+
+  // A file's tensors, to be written under other metadata or in parts.
+  static std::vector<TensorSpec> specs_of(const std::string& path) {
+    std::vector<TensorSpec> out;
+    const auto file = open_tensor_file(path);
+    for (const Tensor& t : file->tensors()) out.push_back({t.name, t.dtype, t.shape});
+    return out;
+  }
+  static TensorSource bytes_of(const std::string& path) {
+    return [file = std::shared_ptr<TensorFile>(open_tensor_file(path))](size_t i, const ByteSink& sink) { sink(file->tensors()[i].bytes); };
   }
 
   std::string folder_;
@@ -218,6 +233,68 @@ TEST_F(Convert, a_callback_that_throws_leaves_no_file) {
     EXPECT_THROW(convert_model(data("v7.pth"), at(target.file), options), Error);
     EXPECT_EQ(n_file(), 0u) << target.name;
   }
+}
+
+TEST_F(Convert, never_writes_over_a_file_that_is_read) {
+  fs::copy_file(data("v7.gguf"), at("v7.gguf"));
+  ConvertOptions options;
+  convert_model(at("v7.gguf"), at("m"), {});
+  EXPECT_THROW(convert_model(at("m"), at("m/model.safetensors"), {}), Error);
+  std::vector<std::string> notes;
+  const auto specs = specs_of(at("v7.gguf"));
+  std::vector<size_t> part_of(specs.size(), 1);
+  part_of[0] = 0;
+  write_gguf_parts(at("p.gguf"), gguf_metadata(build_model(open_tensor_file(at("v7.gguf")), {}), 0, "", notes), specs, part_of,
+                   2, bytes_of(at("v7.gguf")));
+  const std::string first = at("p-00001-of-00002.gguf"), second = at("p-00002-of-00002.gguf");
+  const auto want = logits_of(first);
+  EXPECT_THROW(convert_model(first, second, {}), Error);
+  options.keep_split = true;
+  EXPECT_THROW(convert_model(first, at("p.gguf"), options), Error);
+  options = {};
+  options.tokenizer_path = at("words.txt");
+  std::ofstream(options.tokenizer_path) << "1 'a' 1\n";
+  EXPECT_THROW(convert_model(at("v7.gguf"), options.tokenizer_path, options), Error);
+  EXPECT_TRUE(same_bits(logits_of(first), want));
+}
+
+TEST_F(Convert, keeps_the_models_own_chat_template) {
+  const auto base = make_file({.n_layer = 1, .n_embd = 16, .n_vocab = 65536});
+  std::vector<TensorSpec> specs;
+  for (const Tensor& t : base->tensors()) specs.push_back({t.name, t.dtype, t.shape});
+  write_safetensors(at("world.safetensors"), specs, {},
+                    [&](size_t i, const ByteSink& sink) { sink(base->tensors()[i].bytes); });
+  convert_model(at("world.safetensors"), at("world.gguf"), {});
+  const std::string own = "{{ messages }} my own";
+  Metadata meta = open_tensor_file(at("world.gguf"))->meta();
+  ASSERT_NE(std::get<std::string>(meta.at("tokenizer.chat_template")), own);
+  meta["tokenizer.chat_template"] = own;
+  write_gguf(at("own.gguf"), meta, specs_of(at("world.gguf")), bytes_of(at("world.gguf")));
+  convert_model(at("own.gguf"), at("folder"), {});
+  convert_model(at("folder"), at("back.gguf"), {});
+  EXPECT_EQ(std::get<std::string>(open_tensor_file(at("back.gguf"))->meta().at("tokenizer.chat_template")), own);
+}
+
+TEST_F(Convert, refuses_what_the_target_has_no_word_for) {
+  std::vector<std::string> notes;
+  const auto source = data("v7.gguf");
+  Metadata meta = gguf_metadata(build_model(open_tensor_file(source), {}), 0, "", notes);
+  meta["rwkv7.attention.layer_norm_epsilon"] = 0.01;
+  write_gguf(at("eps.gguf"), meta, specs_of(source), bytes_of(source));
+  EXPECT_THROW(convert_model(at("eps.gguf"), at("eps.pth"), {}), Error);
+  EXPECT_NO_THROW(convert_model(at("eps.gguf"), at("eps"), {}));
+  EXPECT_TRUE(same_bits(logits_of(at("eps")), logits_of(at("eps.gguf"))));
+  meta.erase("rwkv7.wkv.head_size");  // r_k is flat in GGUF
+  write_gguf(at("heads.gguf"), meta, specs_of(source), bytes_of(source));
+  EXPECT_THROW(logits_of(at("heads.gguf")), Error);
+  std::filesystem::rename(at("eps/config.json"), at("config.json"));
+  std::ifstream in(at("config.json"));
+  std::string config((std::istreambuf_iterator<char>(in)), {});
+  const size_t place = config.find("\"num_hidden_layers\": 2");
+  ASSERT_NE(place, std::string::npos) << config;
+  config.replace(place + 21, 1, "3");
+  std::ofstream(at("eps/config.json")) << config;
+  EXPECT_THROW(logits_of(at("eps")), Error);
 }
 
 TEST_F(Convert, refuses_one_file_for_both_and_unknown_endings) {

@@ -137,6 +137,80 @@ TEST_F(Lora, bone_multiplies_blocks) {
   EXPECT_LE(max_abs_diff(merged(key_ + ".weight", {"b.safetensors"}), want), 2e-6);
 }
 
+TEST_F(Lora, a_whole_matrix_takes_the_place_of_what_earlier_files_added) {
+  const Matrix2 whole = random(F * C);
+  write("add.safetensors", {{key_ + ".lora_A", {4, C}, random(4 * C)}, {key_ + ".lora_B", {F, 4}, random(F * 4)}});
+  write("whole.safetensors", {{key_ + ".weight", {F, C}, whole}});
+  EXPECT_TRUE(same_bits(merged(key_ + ".weight", {"add.safetensors", "whole.safetensors"}), whole));
+  EXPECT_FALSE(same_bits(merged(key_ + ".weight", {"whole.safetensors", "add.safetensors"}), whole));
+}
+
+TEST_F(Lora, leaves_out_what_the_first_layer_of_version_7_has_no_use_for) {
+  const Matrix2 x_k = random(C);
+  write("all.safetensors", {{"blocks.0.att.v1", {3, 96}, random(3 * 96)}, {"blocks.0.ffn.x_k", {C}, x_k}});
+  EXPECT_TRUE(same_bits(merged("blocks.0.ffn.x_k", {"all.safetensors"}), x_k));
+}
+
+// llama.cpp's converter divides two matrices of a deep layer by a power of two and says so.
+TEST(LoraOfGguf, adds_to_what_the_matrix_was_before_it_was_divided) {
+  const std::string folder = testing::TempDir() + "/lora_divided." + std::to_string(::getpid());
+  fs::create_directories(folder);
+  const RandomModel spec{.version = "v6"};
+  const auto base = make_file(spec);
+  const std::string name = "blocks.1.att.output";
+  const size_t C = spec.n_embd;
+  const auto write = [&](const std::string& file, const std::vector<NamedTensor>& tensors) {
+    std::vector<TensorSpec> specs;
+    for (const NamedTensor& t : tensors) specs.push_back({t.name, DType::kF32, t.shape});
+    write_safetensors(folder + file, specs, {},
+                      [&](size_t i, const ByteSink& sink) { sink(std::as_bytes(std::span(tensors[i].values))); });
+  };
+  std::vector<NamedTensor> all;
+  for (const Tensor& t : base->tensors()) {
+    Matrix2 values(count_of(t.shape));
+    info(t.dtype).decode(t.bytes.data(), values.size(), values.data());
+    all.push_back({t.name, t.shape, values});
+  }
+  write("/base.safetensors", all);
+  convert_model(folder + "/base.safetensors", folder + "/plain.gguf", {});
+  const auto plain = open_tensor_file(folder + "/plain.gguf");
+  Metadata meta = plain->meta();
+  meta["rwkv6.rescale_every_n_layers"] = int64_t{1};
+  std::vector<TensorSpec> specs;
+  for (const Tensor& t : plain->tensors()) specs.push_back({t.name, t.dtype, t.shape});
+  write_gguf(folder + "/divided.gguf", meta, specs, [&](size_t i, const ByteSink& sink) {
+    const Tensor& t = plain->tensors()[i];
+    Matrix2 values(count_of(t.shape));
+    info(t.dtype).decode(t.bytes.data(), values.size(), values.data());
+    if (t.name == "blk.1.time_mix_output.weight" || t.name == "blk.1.channel_mix_value.weight")
+      for (float& x : values) x /= 2;
+    sink(std::as_bytes(std::span(values)));
+  });
+  std::mt19937_64 random(3);
+  std::normal_distribution<float> normal(0, 0.1f);
+  Matrix2 a(2 * C), b(C * 2), whole(C * spec.n_ffn);
+  for (Matrix2* m : {&a, &b, &whole})
+    for (float& x : *m) x = normal(random);
+  write("/l.safetensors", {{name + ".lora_A", {2, C}, a}, {name + ".lora_B", {C, 2}, b},
+                           {"blocks.1.ffn.value.weight", {C, spec.n_ffn}, whole}});
+  ConvertOptions options;
+  options.lora = {folder + "/l.safetensors"};
+  for (const char* source : {"base.safetensors", "divided.gguf"})
+    convert_model(folder + "/" + source, folder + "/of_" + source + ".pth", options);
+  for (const std::string& changed : {name + ".weight", std::string("blocks.1.ffn.value.weight")}) {
+    Matrix2 got[2];
+    for (const size_t i : {0, 1}) {
+      const auto file = open_tensor_file(folder + (i == 0 ? "/of_base.safetensors.pth" : "/of_divided.gguf.pth"));
+      const Tensor* t = file->find(changed);
+      ASSERT_TRUE(t) << changed;
+      got[i].resize(count_of(t->shape));
+      info(t->dtype).decode(t->bytes.data(), got[i].size(), got[i].data());
+    }
+    EXPECT_LE(max_abs_diff(got[0], got[1]), 1e-6) << changed;
+  }
+  fs::remove_all(folder);
+}
+
 TEST_F(Lora, refuses_what_does_not_fit_and_leaves_no_file) {
   const auto refused = [&](const std::string& file, std::vector<NamedTensor> tensors,
                            const char* about) {
@@ -161,7 +235,12 @@ TEST_F(Lora, refuses_what_does_not_fit_and_leaves_no_file) {
            {"blocks.7.ffn.key.lora_B", {F, 4}, random(F * 4)}},
           "does not have");
   refused("other.st", {{"something", {2}, random(2)}}, "fits no weight");
+  refused("turned.st", {{key_ + ".weight", {C, F}, random(C * F)}}, "but the model's");
+  refused("flat.st", {{key_ + ".weight", {C * F}, random(C * F)}}, "but the model's");
+  refused("rank.st", {{"blocks.0.att.w1", {8, C}, random(C * 8)}}, "but the model's");
   refused("vector.st", {{"blocks.0.ffn.x_k", {C - 1}, random(C - 1)}}, "but the model's");
+  write("good.st", {{"blocks.0.ffn.x_k", {C}, random(C)}});
+  for (const char* scale : {":nan", ":inf"}) EXPECT_THROW(merged("blocks.0.ffn.x_k", {std::string("good.st") + scale}), Error);
 }
 
 }  // namespace
