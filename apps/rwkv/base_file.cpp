@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "evaluate.h"
 #include "shared.h"
@@ -13,10 +14,13 @@ namespace command {
 
 BaseFile::BaseFile(const std::string& path, BaseUse use, const BaseHeader& header, uint64_t first_row)
     : path_(path), open_path_(use == BaseUse::kWrite ? path + ".part" : path), use_(use) {
+  std::error_code none;
+  if (use == BaseUse::kWrite && std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none))
+    throw Failure(path + ": is no file, expected one that can be written and read again");
   row_.codes.resize(header.n_vocab);
   const bool create = use == BaseUse::kWrite && first_row == 0;
   file_ = std::fopen(open_path_.c_str(), create ? "wb" : use == BaseUse::kWrite ? "r+b" : "rb");
-  if (!file_) throw Failure(open_path_ + ": cannot be opened");
+  if (!file_) throw Failure(open_path_ + ": cannot be opened: " + std::strerror(errno));
   try {
     if (create && std::fwrite(&header, sizeof header, 1, file_) != 1)
       throw Failure(open_path_ + ": cannot be written");

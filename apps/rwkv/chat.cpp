@@ -299,6 +299,7 @@ void ChatCommand::fork(const std::string& name) {
   if (name.size() > kMaxForkName) throw Failure("/fork NAME: 64 bytes at most");
   if (name[0] == '-') {
     conversation_.drop_branch(name.substr(1));
+    notice("(branch " + name.substr(1) + " is dropped)");
     return;
   }
   switch (conversation_.switch_branch(name)) {

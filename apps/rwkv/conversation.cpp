@@ -92,11 +92,11 @@ void Conversation::keep_past(const std::string& text, bool is_turn) {
   const size_t n_fitting = kMaxPastBytes / std::max<size_t>(state_bytes(), 1);
   const size_t most = std::clamp<size_t>(n_fitting, 2, kMaxPast);
   while (past_.size() >= most) past_.pop_front();
-  past_.push_back({snapshot(), system_, text, is_turn, 0});
+  past_.push_back({std::make_shared<const State>(snapshot()), system_, text, is_turn, 0});
 }
 
 void Conversation::go_back_to(const Past& past) {
-  restore(past.state);
+  restore(*past.state);
   system_ = past.system;
 }
 
@@ -213,7 +213,8 @@ Conversation::Reply Conversation::generate(const std::vector<float>& logits, uin
   rwkv_api::Generation generation(session_, sampler, o, logits);
   ReplyFilter filter(chat_.reply_begin(), sink);
   const Stopwatch watch;
-  rwkv_finish finish = RWKV_FINISH_NOT;
+  const bool silent = options_.n_predict_given && options_.n_predict == 0;
+  rwkv_finish finish = silent ? RWKV_FINISH_LENGTH : RWKV_FINISH_NOT;
   std::string written;
   const auto push = [&](std::string_view text) {
     filter.push(text);
@@ -252,13 +253,13 @@ Conversation::Switch Conversation::switch_branch(const std::string& name) {
   if (found == branches_.end() && branches_.size() + 1 >= kMaxBranch)
     throw Failure("no more than " + std::to_string(kMaxBranch) +
                   " branches: /fork -NAME drops one");
-  branches_.insert_or_assign(branch_, Branch{snapshot(), system_});
+  branches_.insert_or_assign(branch_, Branch{snapshot(), system_, past_});
   branch_ = name;
   if (found == branches_.end()) return Switch::kCreated;
   restore(found->second.state);
   system_ = found->second.system;
+  past_ = std::move(found->second.past);
   branches_.erase(found);
-  past_.clear();  // it belongs to the branch that was left
   return Switch::kSwitched;
 }
 

@@ -75,8 +75,8 @@ class Conversation {
     rwkv_api::Snapshot model;
     std::optional<rwkv_api::Snapshot> draft;
   };
-  struct Past {  // as it was before a turn, a restart or a load
-    State state;
+  struct Past {  // as it was before a turn, a restart or a load; branches share it
+    std::shared_ptr<const State> state;
     std::string system, text;
     bool is_turn = false;
     uint64_t attempt = 0;  // how often the turn has been answered already
@@ -84,6 +84,7 @@ class Conversation {
   struct Branch {
     State state;
     std::string system;
+    std::deque<Past> past;
   };
 
   std::vector<int32_t> tokens_of(rwkv_role role, const std::string& text) const;

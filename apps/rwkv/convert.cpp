@@ -84,11 +84,14 @@ int run_conversion(const ConvertOptions& from, bool quantizing) {
   catch_interrupt();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit ends in a sentence, like a full disk
   const Stopwatch watch;
+  Options pulled;
+  pulled.model = from.in;
+  const std::string in = find_model(pulled);
   try {
     if (quantizing)
-      rwkv_api::quantize(from.in, from.out, o);
+      rwkv_api::quantize(in, from.out, o);
     else
-      rwkv_api::convert(from.in, from.out, o);
+      rwkv_api::convert(in, from.out, o);
   } catch (const rwkv_api::Error& error) {
     if (error.status() != RWKV_ERR_STOPPED) throw;
     line.clear();

@@ -47,20 +47,76 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// CLI11's errors in this program's words. `names`: the options of the subcommand `command`.
+// What llama.cpp's users look for under another name.
+const char* elsewhere(const std::string& option) {
+  static const std::map<std::string, const char*> kPlaces = {
+      {"--prompt-cache", "--state-out FILE keeps the state of a text, --state-in FILE goes on from it"},
+      {"-i", "rwkv chat talks"},
+      {"--interactive", "rwkv chat talks"},
+      {"-if", "rwkv chat talks"},
+      {"--interactive-first", "rwkv chat talks"},
+      {"-ins", "rwkv chat talks"},
+      {"--in-prefix", "--chat-template custom:USER|ASSISTANT says how turns look"},
+      {"--in-suffix", "--chat-template custom:USER|ASSISTANT says how turns look"},
+      {"--chat-template-file", "--chat-template takes a name or custom:USER|ASSISTANT"},
+      {"--samplers", "the order is fixed, but for --temp-first"},
+      {"--grammar", "grammars are not there"},
+      {"--grammar-file", "grammars are not there"},
+      {"-j", "grammars are not there"},
+      {"--json-schema", "grammars are not there"},
+      {"-hff", "-hf OWNER/REPO:QUANT or rwkv pull hf:OWNER/REPO/FILE"},
+      {"--hf-file", "-hf OWNER/REPO:QUANT or rwkv pull hf:OWNER/REPO/FILE"},
+      {"-mu", "rwkv pull https://..."},
+      {"--model-url", "rwkv pull https://..."},
+      {"--leave-output-tensor", "--output-tensor-type F16"}};
+  const auto found = kPlaces.find(option);
+  return found == kPlaces.end() ? nullptr : found->second;
+}
+
+std::string nearest(const std::string& word, const std::set<std::string>& names) {  // "": none is near
+  const auto near = std::min_element(names.begin(), names.end(), [&](const auto& a, const auto& b) {
+    return edit_distance(word, a) < edit_distance(word, b);
+  });
+  return near != names.end() && edit_distance(word, *near) <= 2 && word.size() > 3 ? *near : "";
+}
+
+// An option's name, whether it stands alone or before "=".
+std::string option_in(const std::string& argument) {
+  const bool number = argument.size() > 1 && (std::isdigit(static_cast<unsigned char>(argument[1])) || argument[1] == '.');
+  return argument.size() < 2 || argument[0] != '-' || number ? "" : argument.substr(0, argument.find('='));
+}
+
+// CLI11 names the value of an option that it does not know, and takes an option for the value of the one before.
+std::string mistake_in(const std::vector<std::string>& arguments, const CLI::App& sub, const std::set<std::string>& names) {
+  const std::string help = " (rwkv " + sub.get_name() + " --help)";
+  for (size_t i = 1; i < arguments.size() && arguments[i] != "--"; ++i) {
+    const std::string option = option_in(arguments[i]);
+    if (option.empty()) continue;
+    const bool glued = option[1] != '-' && option.size() > 2 && names.contains(option.substr(0, 2)) && !elsewhere(option);
+    if (!names.contains(option) && !glued) {
+      const std::string near = nearest(option, names);
+      const char* place = elsewhere(option);
+      return "unknown option " + option +
+             (place ? std::string(": ") + place : near.empty() ? "" : ": did you mean " + near + "?") + help;
+    }
+    const CLI::Option* known = glued ? nullptr : sub.get_option_no_throw(option);
+    if (known && option == arguments[i] && known->get_items_expected_min() > 0 &&
+        (i + 1 == arguments.size() || names.contains(arguments[i + 1])))
+      return option + " needs a value" + help;
+  }
+  return "";
+}
+
+// CLI11's errors in this program's words. `names`: of the subcommands, when none was chosen.
 std::string sentence_of(const CLI::ParseError& error, const std::string& command, const std::set<std::string>& names) {
   std::string what = error.what();
   const std::string help = " (rwkv " + command + (command.empty() ? "" : " ") + "--help)";
   if (dynamic_cast<const CLI::ExtrasError*>(&error)) {
     const size_t colon = what.find(": ");
     const std::string argument = what.substr(colon + 2, what.find(' ', colon + 2) - colon - 2);
-    if (argument[0] != '-')
-      return "'" + argument + (command.empty() ? "' is no command" : "' is one argument too many") + help;
-    const auto near = std::min_element(names.begin(), names.end(), [&](const auto& a, const auto& b) {
-      return edit_distance(argument, a) < edit_distance(argument, b);
-    });
-    const bool similar = near != names.end() && edit_distance(argument, *near) <= 2 && argument.size() > 3;
-    return "unknown option " + argument + (similar ? ": did you mean " + *near + "?" : "") + help;
+    if (!command.empty()) return "'" + argument + "' is one argument too many" + help;
+    const std::string near = nearest(argument, names);
+    return "'" + argument + "' is no command" + (near.empty() ? "" : ": did you mean " + near + "?") + help;
   }
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) && what.find("required") != std::string::npos)
     return what.substr(0, what.find(':')) + " needs a value" + help;
@@ -103,11 +159,11 @@ void add_ignored(CLI::App* app) {
                            "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v", "--threads-batch",
                            "--parallel", "--main-gpu", "--split-mode", "--tensor-split", "--device-list",
                            "--log-verbosity", "--numa", "--prio"})
-    app->add_option(name)->group(group)->expected(1);
-  app->add_option("--flash-attn")->group(group)->expected(0, 1);
+    if (const std::string first = name; !app->get_option_no_throw(first.substr(0, first.find(','))))
+      app->add_option(name)->group(group)->expected(1);
   for (const char* name : {"--no-mmap", "--mmap", "--mlock", "--no-kv-offload", "--no-warmup", "--jinja",
                            "--no-jinja", "--simple-io", "--log-disable", "--no-perf", "--perf", "--offline",
-                           "--no-context-shift", "--verbose-prompt", "--color"})
+                           "--no-context-shift", "--verbose-prompt", "--color", "--flash-attn"})
     app->add_flag(name)->group(group);
 }
 
@@ -300,6 +356,11 @@ struct Given {
 int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>& subcommands) {
   Options& o = given.o;
   const auto chosen = [&](const char* name) { return subcommands.at(name)->parsed(); };
+  for (const auto& [name, sub] : subcommands) {
+    const CLI::Option *named = sub->get_option_no_throw("--model"), *bare = sub->get_option_no_throw("MODEL");
+    if (sub->parsed() && named && bare && named->count() > 0 && bare->count() > 0)
+      throw command::Failure("'" + o.model + "' is one argument too many: -m names a model already (a prompt comes with -p)");
+  }
   if (o.sampling.preset == "help") {
     std::printf("%s", rwkv_sampler_preset_list());
     return 0;
@@ -310,7 +371,9 @@ int dispatch(CLI::App& app, Given& given, const std::map<std::string, CLI::App*>
       },
       o.verbose ? &o : nullptr);
   if (chosen("run") || chosen("chat")) {
-    if (!o.no_conversation && (chosen("chat") || o.conversation)) return command::chat(o);
+    // A system prompt and a single turn are a chat's, as for llama-cli.
+    const bool talks = chosen("chat") || o.conversation || o.single_turn || !o.system_prompt.empty();
+    if (!o.no_conversation && talks) return command::chat(o);
     for (const auto& [name, value] : {std::pair{"--system-prompt", &o.system_prompt},
                                       {"--chat-template", &o.chat_template}, {"--think", &o.think}})
       if (!value->empty() && !o.quiet)
@@ -353,15 +416,18 @@ std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
   add_loading(bench, options);
   bench->add_option("--hf-repo", options.hf, "OWNER/REPO[:QUANT] on Hugging Face (-hf)");
   add_bench(bench, given.bench);
+  add_ignored(bench);
   CLI::App* perplexity = add("perplexity", "how well a model predicts a text, and beside another model");
   add_model(perplexity, options);
   add_perplexity(perplexity, given.perplexity);
+  add_ignored(perplexity);
   CLI::App* quality = add("quality", "what each quantized form of a model costs: a report");
   add_model(quality, options);
   add_quality(quality, options, given.quality);
   CLI::App* imatrix = add("imatrix", "importance matrix for quantizing, from a text");
   add_model(imatrix, options);
   add_imatrix(imatrix, given.imatrix);
+  add_ignored(imatrix);
   CLI::App* convert = add("convert", "write a model in another format, without changing a value");
   add_convert(convert, given.convert);
   convert->add_option("--outtype,--type", given.convert.type, "f32, f16, bf16, auto (default) or a block type");
@@ -409,6 +475,10 @@ int main(int argc, char** argv) {
         option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) arguments.push_back(long_name(argv[i]));
+  if (!arguments.empty() && arguments[0] == "help") {  // help [COMMAND]
+    arguments.erase(arguments.begin());
+    arguments.push_back("--help");
+  }
   // A llama.cpp guide has no subcommand: complete.
   if (!arguments.empty() && arguments[0].rfind("-", 0) == 0 && arguments[0] != "--version" &&
       arguments[0] != "-h" && arguments[0] != "--help")
@@ -421,6 +491,18 @@ int main(int argc, char** argv) {
       for (const std::string& name : option->get_snames()) names.insert("-" + name);
     }
   join_texts(arguments, names);
+  // llama.cpp's newer form of flags.
+  static const std::set<std::string> kSwitches = {"--flash-attn", "--color", "--jinja"}, kStates = {"on", "off", "auto", "0", "1"};
+  for (size_t i = 0; i + 1 < arguments.size(); ++i)
+    if (kSwitches.contains(arguments[i]) && kStates.contains(arguments[i + 1]))
+      arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(i) + 1);
+  if (!chosen.empty() && chosen != "state")
+    if (const std::string mistake = mistake_in(arguments, *sub.at(chosen), names); !mistake.empty()) {
+      std::fprintf(stderr, "rwkv: %s\n", mistake.c_str());
+      return 1;
+    }
+  if (chosen.empty())
+    for (const auto& [name, command] : sub) names.insert(name);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(arguments);

@@ -28,9 +28,10 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-void quantize(const std::string& base, const std::string& out, const std::string& type) {
+void quantize(const std::string& base, const std::string& out, const std::string& type, bool dry_run) {
   auto o = rwkv_api::options<rwkv_quantize_options>();
   o.type = type.c_str();
+  o.dry_run = dry_run;
   o.progress = [](float, void*) { return interrupted == 0; };
   rwkv_api::quantize(base, out, o);
 }
@@ -55,6 +56,8 @@ class Quality {
   ~Quality() { std::remove(base_.c_str()); }
 
   int run() {
+    for (const Job& job : jobs_)  // before hours of work
+      if (!job.type.empty()) quantize(options_.model, base_ + ".gguf", job.type, true);
     measure(report_.model, options_.model, BaseUse::kWrite);
     for (const Job& job : jobs_) {
       if (interrupted) break;
@@ -69,13 +72,14 @@ class Quality {
         ~Removed() { std::remove(file.c_str()); }
       } removed{path};
       try {
-        quantize(options_.model, path, job.type);
+        quantize(options_.model, path, job.type, false);
       } catch (const rwkv_api::Error&) {
         if (!interrupted) throw;
         break;
       }
       measure(job.name, path, BaseUse::kCompare);
     }
+    if (report_.rows.empty()) throw Interrupted("interrupted before anything was measured: no report is written");
     report_.complete = !interrupted && report_.rows.size() == jobs_.size() + 1;
     write_reports();
     std::printf("%s", to_markdown(report_).c_str());

@@ -76,6 +76,9 @@ int run(const Options& options) {
   timings.n_prefill = session.n_token() - n_before;
   if (options.n_predict != 0 && !interrupted)
     generate(options, session, sampler, tokens, draft, logits, timings);
+  if (const uint64_t n_read = timings.n_prefill; interrupted && n_read < tokens.size() && !options.state_out.empty())
+    throw Interrupted("interrupted after " + std::to_string(n_read) + " of the prompt's " + std::to_string(tokens.size()) +
+                      " tokens: " + options.state_out + " is not written");
   if (!options.state_out.empty()) session.snapshot().save(options.state_out);
   if (!options.quiet) timings.print();
   return interrupted ? 130 : 0;

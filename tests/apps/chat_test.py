@@ -241,6 +241,10 @@ def test_fork(home):
     plain = piped(["Hello", "How are you?"], "-n", "9")[0]
     check(status == 0 and out.endswith(plain[len(piped(["Hello"], "-n", "9")[0]):]), f"{out!r} {plain!r}")
     check("* main\n  side\n" in err, err)
+    # Each branch keeps what it can take back.
+    _, err, status = piped(["One", "/fork side", "Two", "/fork main", "/undo", "/undo", "/fork side", "/undo", "/undo"], "-n", "9")
+    said = [line for line in err.splitlines() if "taken back" in line or "nothing to take" in line]
+    check(["One" in said[0], "nothing" in said[1], "Two" in said[2], "One" in said[3]] == [True] * 4, said)
     _, err, status = piped([f"/fork b{i}" for i in range(40)])
     check(status == 1 and "branches" in err, "any number of branches")
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 COMMAND, DATA = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -119,9 +120,30 @@ class Command(unittest.TestCase):
             state.unlink()
             run.stdout.close()
 
+    def test_a_prompt_that_was_not_read_to_its_end_leaves_no_state(self) -> None:
+        prompt, state = self.path / "long", self.path / "state"
+        prompt.write_bytes(b"word " * 2_000_000)
+        state.write_bytes(b"an older state")
+        run = subprocess.Popen([COMMAND, "run", "-m", MODEL, "-f", prompt, "-n", "1", "-v", "--state-out", state],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.assertTrue(run.stderr.readline())  # the model is open
+        time.sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        said = run.stderr.read().decode()
+        run.stderr.close()
+        self.assertEqual(run.wait(60), 130, said)
+        self.assertIn("of the prompt's 10000000 tokens", said)
+        self.assertEqual(state.read_bytes(), b"an older state")
+
     def test_slips_of_the_hand_are_named(self) -> None:
         self.fails("run", "-m", MODEL, "--tmp", "1", about="unknown option --tmp: did you mean --temp?")
-        self.fails("run", "-m", MODEL, "-p", about="--prompt needs a value")
+        self.fails("run", "-m", MODEL, "-p", about="-p needs a value")
+        self.fails("run", "-m", MODEL, "-c", "-q", "-p", "x", about="-c needs a value")
+        self.fails("run", "-m", MODEL, "--lora-scaled", "f", "2", about="unknown option --lora-scaled")
+        self.fails("run", "-m", MODEL, "--prompt-cache", "f", about="--state-out FILE keeps")
+        self.fails("bench", "-m", MODEL, "-d", "64", about="unknown option -d")
+        self.fails("run", "-m", MODEL, "other.gguf", about="-m names a model already")
+        self.fails("runn", about="did you mean run?")
         self.fails("run", "-m", MODEL, "--temp", "hot", about="hot: expected a number")
         self.fails("rum", about="'rum' is no command")
 
@@ -129,6 +151,16 @@ class Command(unittest.TestCase):
         run = rwkv("run", "-m", MODEL, "-n", "0", "-p", "-5 degrees", "-r", "--")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn(b"prefill 10 tokens", run.stderr)  # this model's tokens are bytes
+
+    def test_words_of_llama_cpp_are_understood(self) -> None:
+        for words in (["--color", "auto"], ["--jinja", "on"], ["-fa", "1", "-ngl", "99"]):
+            run = rwkv("run", "-m", MODEL, *words, "-p", "x", "-n", "1")
+            self.assertEqual(run.returncode, 0, run.stderr)
+        run = rwkv("run", "-m", MODEL, "-sys", "Be kind.", "-st", "-p", "x", "-n", "1", "-v")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertNotIn(b"has no effect", run.stderr)
+        self.assertIn(b"quantize", rwkv("help").stdout)
+        self.assertIn(b"--imatrix", rwkv("help", "quantize").stdout)
 
     def test_what_a_completion_does_not_read_is_said(self) -> None:
         run = rwkv("run", "-m", MODEL, "-n", "1", "-p", "x", "--think", "fast")

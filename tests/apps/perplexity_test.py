@@ -173,6 +173,7 @@ class Perplexity(unittest.TestCase):
         self.fails("-f", text, "--kl-divergence-base", "/no/base", "--kl-divergence", about="/no/base")
         self.fails("-f", text, "--kl-divergence-base", str(junk), "--kl-divergence", about="RWKVBASE")
         self.fails("-f", text, "--resume", str(junk), about="RWKVEVAL")
+        self.fails("-f", text, "--kl-divergence-base", "/dev/null", about="is no file")
         self.fails("--lambada", str(junk), about="line 1")
         self.run_json("-f", text, "--kl-divergence-base", base)
         self.fails("-f", text, "-c", "20", "--kl-divergence-base", base, "--kl-divergence", about="chunk length")
