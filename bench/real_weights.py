@@ -83,6 +83,9 @@ def main() -> None:
     p.add_argument("--page", type=pathlib.Path, default=facts.ROOT / "docs/real_weights.md")
     p.add_argument("--command", type=pathlib.Path, default=facts.COMMAND, help="rwkv (default: %(default)s)")
     a = p.parse_args()
+    for path in (a.model, a.text, a.command):
+        if not path.is_file():
+            p.error(f"{path}: no such file")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         parts = [zeros(a, folder), sparse_gain(a), same_bits(a, folder), long_run(a)]

@@ -80,7 +80,10 @@ int run(const Options& options) {
     throw Interrupted("interrupted after " + std::to_string(n_read) + " of the prompt's " + std::to_string(tokens.size()) +
                       " tokens: " + options.state_out + " is not written");
   if (!options.state_out.empty()) session.snapshot().save(options.state_out);
-  if (!options.quiet) timings.print();
+  if (!options.quiet) {
+    if (!is_terminal(STDOUT_FILENO)) std::fputc('\n', stderr);  // in a log of both, the text has ended
+    timings.print();
+  }
   return interrupted ? 130 : 0;
 }
 

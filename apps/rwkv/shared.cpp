@@ -7,6 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <string_view>
+
+#include "terminal.h"
 
 namespace command {
 
@@ -22,6 +25,15 @@ extern "C" void on_interrupt(int) {
 
 }  // namespace
 
+namespace {
+
+bool can_redraw() {
+  const char* term = std::getenv("TERM");
+  return !term || std::string_view(term) != "dumb";
+}
+
+}  // namespace
+
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
 void catch_interrupt() {
@@ -30,14 +42,14 @@ void catch_interrupt() {
 }
 
 void ProgressLine::update(double fraction) {
-  if (!is_terminal(STDERR_FILENO)) return;
+  if (!is_terminal(STDERR_FILENO) || !can_redraw()) return;
   const int percent = static_cast<int>(fraction * 100);
   if (percent == shown_) return;
   shown_ = percent;
-  constexpr int kWidth = 30;
-  const int filled = percent * kWidth / 100;
+  const int room = terminal_size(STDERR_FILENO).columns - static_cast<int>(label_.size()) - 10;  // a line that wraps cannot be drawn again
+  const int width = std::clamp(room, 0, 30), filled = percent * width / 100;
   std::fprintf(stderr, "\r%s [%s%s] %3d %%", label_.c_str(), std::string(filled, '#').c_str(),
-               std::string(kWidth - filled, ' ').c_str(), percent);
+               std::string(width - filled, ' ').c_str(), percent);
   std::fflush(stderr);
 }
 

@@ -511,6 +511,17 @@ class Hubs(PullTest):
         self.server.files.clear()  # nothing is asked for when it is there
         self.assertEqual(self.rwkv("run", "-hf", "o/r", "-p", "Hi", "-n", "1").returncode, 0)
 
+    def test_a_list_is_asked_for_again(self) -> None:
+        self.server.add_repo("o/r", {"m.Q8_0.gguf": MODEL.read_bytes()})
+        file = self.server.files["/api/models/o/r/revision/main"]
+        file.fault = lambda h, n: n < 2 and h.answer(503, b"no")
+        began = time.monotonic()
+        self.fails("pull", "hf:o/r", "--retries", "0", about="given up after 1 tries")
+        file.n_request = 0
+        self.assertEqual(self.rwkv("pull", "hf:o/r").returncode, 0)
+        self.assertEqual(file.n_request, 3)
+        self.assertGreaterEqual(time.monotonic() - began, 1.5)  # 0.5 s, then 1 s
+
     def test_a_list_that_is_none(self) -> None:
         for body in (b"<html>", b"{}", b"[]", b'{"siblings": [{"rfilename": "../../x.gguf"}]}'):
             self.server.add("/api/models/o/r/revision/main", body)

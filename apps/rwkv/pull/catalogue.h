@@ -34,10 +34,12 @@ class Catalogue {
   // The file of a quantization; "" is Q8_0, else Q4_K_M, else the first.
   const CatalogueFile& choose(const CatalogueModel& model, const std::string& quant) const;
 
- private:
   struct Alias {
     std::string name, of;
   };
+  const std::vector<Alias>& aliases() const { return aliases_; }
+
+ private:
   const std::string& target(const std::string& name) const;
   std::vector<CatalogueModel> models_;
   std::vector<Alias> aliases_;

@@ -42,9 +42,7 @@ class Patience {
     if (++n_fault_ > n_retry_)
       throw Failure(sentence + " (given up after " + std::to_string(n_retry_ + 1) +
                     " tries; the same command goes on)");
-    const double backoff_s =
-        std::min(0.5 * static_cast<double>(1 << std::min(n_fault_ - 1, 6)), 30.0);
-    const double wait_s = retry_after_s >= 0 ? std::min(retry_after_s, 300.0) : backoff_s;
+    const double wait_s = pause_after(n_fault_, retry_after_s);
     progress_.say(sentence + "; next try in " + time_text(wait_s));
     until_ = Clock::now() + std::chrono::milliseconds(static_cast<int64_t>(wait_s * 1000));
     return until_;
@@ -55,10 +53,6 @@ class Patience {
   Clock::time_point until_{};
   Progress& progress_;
 };
-
-bool may_pass(long status) {
-  return status == 408 || status == 425 || status == 429 || status >= 500;
-}
 
 // Failure for what stays as it is; else the sentence of a fault that may pass.
 std::string fault_of(const Request& request, bool token_sent) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
+#include <ctime>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +13,7 @@
 #include <utility>
 
 #include "failure.h"
+#include "shared.h"
 #include "source.h"
 
 namespace command {
@@ -296,9 +299,22 @@ std::vector<Request*> Http::wait(int timeout_ms) {
   return std::exchange(work_->finished, {});
 }
 
+namespace {
+
+void pause(int n_fault, const std::string& fault, double retry_after_s) {
+  const double seconds = pause_after(n_fault, retry_after_s);
+  std::fprintf(stderr, "%s; next try in %.1f s\n", fault.c_str(), seconds);
+  for (double waited = 0; waited < seconds; waited += 0.1) {
+    if (interrupted) throw Interrupted("interrupted");
+    const struct timespec step{0, 100'000'000};
+    ::nanosleep(&step, nullptr);
+  }
+}
+
+}  // namespace
+
 std::string Http::get(const std::string& address, size_t limit) {
-  constexpr int kTries = 3;
-  for (int attempt = 1;; ++attempt) {
+  for (int n_fault = 1;; ++n_fault) {
     std::string body;
     bool too_long = false;
     Request request{.address = address};
@@ -313,12 +329,14 @@ std::string Http::get(const std::string& address, size_t limit) {
     if (too_long)
       throw Failure(address + ": the answer is longer than " + std::to_string(limit) + " bytes");
     if (request.outcome == Outcome::kDone && request.head.status == 200) return body;
-    const bool again = request.outcome == Outcome::kNetwork ||
-                       (request.outcome == Outcome::kDone && request.head.status >= 500);
-    if (!again || attempt == kTries)
-      throw Failure(request.outcome == Outcome::kDone
-                        ? status_sentence(request.head, !work_->rules.token.empty())
-                        : request.sentence);
+    const bool answered = request.outcome == Outcome::kDone;
+    const bool again = request.outcome == Outcome::kNetwork || (answered && may_pass(request.head.status));
+    const std::string fault =
+        answered ? status_sentence(request.head, !work_->rules.token.empty()) : request.sentence;
+    if (!again) throw Failure(fault);
+    if (n_fault > work_->rules.n_retry)
+      throw Failure(fault + " (given up after " + std::to_string(n_fault) + " tries)");
+    pause(n_fault, fault, request.head.retry_after_s);
   }
 }
 

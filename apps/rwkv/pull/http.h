@@ -51,6 +51,7 @@ struct HttpRules {
   std::string token{}, token_origin{};       // Bearer token; "https://huggingface.co"
   std::vector<std::string> plain_origins{};  // mirrors that may be http://
   double stall_s = 60;                       // without a byte for so long, a request has failed
+  int n_retry = 5;                           // faults in a row that get() bears
 };
 
 class Http {
@@ -61,7 +62,7 @@ class Http {
   std::vector<Request*> wait(int timeout_ms);  // works, then hands out what has finished
   void cancel(Request* request);
   // A small document; Failure on any status but 200, on more than `limit` bytes and on faults that
-  // stay after three tries.
+  // stay, with pauses between the tries.
   std::string get(const std::string& address, size_t limit = size_t{16} << 20);
 
  private:
@@ -71,6 +72,10 @@ class Http {
 
 // "https://host:port" in lower case; Failure when the text is no http address.
 std::string origin_of(const std::string& address);
+
+bool may_pass(long status);  // by itself, so that trying again makes sense
+// Seconds before the next try, after so many faults in a row; what the server asked for (or -1) counts more.
+double pause_after(int n_fault, double retry_after_s);
 
 // What a status means to a user: "huggingface.co says 404: there is no such file".
 std::string status_sentence(const Head& head, bool token_sent);

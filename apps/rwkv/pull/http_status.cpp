@@ -1,7 +1,16 @@
 // What HTTP statuses mean to a user.
 #include "http.h"
 
+#include <algorithm>
+
 namespace command {
+
+bool may_pass(long status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
+
+double pause_after(int n_fault, double retry_after_s) {
+  if (retry_after_s >= 0) return std::min(retry_after_s, 300.0);
+  return std::min(0.5 * static_cast<double>(1 << std::min(n_fault - 1, 6)), 30.0);
+}
 
 std::string status_sentence(const Head& head, bool token_sent) {
   const auto meaning = [&]() -> std::string {

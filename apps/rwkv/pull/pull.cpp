@@ -35,8 +35,8 @@ std::string now_text() {
   return text;
 }
 
-HttpRules http_rules(const Endpoints& endpoints, double stall_s) {
-  HttpRules rules{.token_origin = endpoints.hugging_face, .stall_s = stall_s};
+HttpRules http_rules(const Endpoints& endpoints, const PullOptions& options) {
+  HttpRules rules{.token_origin = endpoints.hugging_face, .stall_s = options.stall_s, .n_retry = options.n_retry};
   if (const char* token = std::getenv("HF_TOKEN"); token && *token) rules.token = token;
   if (rules.token.find_first_of("\r\n") != std::string::npos)
     throw Failure("HF_TOKEN holds a line break");
@@ -185,6 +185,7 @@ int list_catalogue() {
     std::printf("%-22s %s; %s; %s\n", model.name.c_str(), model.about.c_str(), quants.c_str(),
                 model.licence.c_str());
   }
+  for (const auto& [name, of] : Catalogue::built_in().aliases()) std::printf("%-22s = %s\n", name.c_str(), of.c_str());
   return 0;
 }
 
@@ -195,7 +196,7 @@ std::vector<fs::path> pull_all(const Source& source, const PullOptions& options)
   std::signal(SIGPIPE, SIG_IGN);
   const Endpoints endpoints = endpoints_from_environment();
   const Cache cache = Cache::of_user();
-  Http http(http_rules(endpoints, options.stall_s));
+  Http http(http_rules(endpoints, options));
   std::vector<fs::path> paths;
   for (const Item& item : resolve(http, source, options, endpoints))
     paths.push_back(pull_item(http, cache, item, options, endpoints));
