@@ -4,7 +4,8 @@
 //   acc <- fma(-min, round(scale_a * s_a), acc)          for types with a minimum
 // Types of kPairs (two groups a block, scales and minima integers times one d for all) take a block at a time instead:
 //   acc <- fma(fma(scale_1, s_1, round(scale_0 * s_0)), round(d * scale_a), acc)
-//   acc <- fma(-fma(min_1, s_a1, round(min_0 * s_a0)), round(dmin * scale_a), acc)
+// and those of them with a minimum
+//   acc <- fma(fma(-dmin, fma(min_1, s_a1, round(min_0 * s_a0)), round(d * fma(scale_1, s_1, round(scale_0 * s_0)))), scale_a, acc)
 // With 8-bit activations the inner sums are exact, so they may as well be made of integers.
 // Tiles, rows and instruction sets change speed, never bits.
 
@@ -94,11 +95,12 @@ template <class F, bool kWide, size_t P, size_t N>
     for (size_t n = 0; n < N; ++n) {
       const Vec scaled = F::scale(w[p], b, 0) * to_float(first[0][n]);
       const Vec both = mul_add(F::scale(w[p], b, 1), to_float(second[0][n]), scaled);
-      acc[p][n] = mul_add(both, F::d(w[p]) * set1(acts.scale(n)), acc[p][n]);
       if constexpr (F::kHasMin) {
         const Vec min = F::min(w[p], b, 0) * set1(static_cast<float>(acts.sum(0, n)));
         const Vec mins = mul_add(F::min(w[p], b, 1), set1(static_cast<float>(acts.sum(1, n))), min);
-        acc[p][n] = neg_mul_add(mins, F::dmin(w[p]) * set1(acts.scale(n)), acc[p][n]);
+        acc[p][n] = mul_add(neg_mul_add(F::dmin(w[p]), mins, F::d(w[p]) * both), set1(acts.scale(n)), acc[p][n]);
+      } else {
+        acc[p][n] = mul_add(both, F::d(w[p]) * set1(acts.scale(n)), acc[p][n]);
       }
     }
   }
@@ -136,16 +138,18 @@ template <class F, size_t P, size_t N>
         totals[n] = totals[n] + dot_pairs(offsets, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
     }
     const Vec d = F::d(w[p]);
-#pragma GCC unroll 16
-    for (size_t n = 0; n < N; ++n) acc[p][n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[p][n]);
     if constexpr (F::kHasMin) {
       const IVec mins = F::both_mins(w[p], b);
       const Vec dmin = F::dmin(w[p]);
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n) {
         const IVec sums = dot_pairs(mins, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
-        acc[p][n] = neg_mul_add(to_float(sums), dmin * set1(acts.scale(n)), acc[p][n]);
+        const Vec value = neg_mul_add(dmin, to_float(sums), d * to_float(totals[n]));
+        acc[p][n] = mul_add(value, set1(acts.scale(n)), acc[p][n]);
       }
+    } else {
+#pragma GCC unroll 16
+      for (size_t n = 0; n < N; ++n) acc[p][n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[p][n]);
     }
   }
 }

@@ -95,21 +95,18 @@ inline void short_tile(const uint8_t* w, const ShortActs<N>* acts, size_t n_bloc
         total[n] = run == 0 ? more : total[n] + more;
       }
     }
-    const Vec scale = load(reinterpret_cast<const float*>(w));
+    const Vec scale = load(reinterpret_cast<const float*>(w)), min = load(reinterpret_cast<const float*>(w + 64));
 #pragma GCC unroll 16
-    for (size_t n = 0; n < N; ++n) acc[n] = mul_add(to_float(total[n]), scale * set1(acts->scale[n]), acc[n]);
-    if constexpr (P::kHasMin) {
-      const Vec min = load(reinterpret_cast<const float*>(w + 64));
-#pragma GCC unroll 16
-      for (size_t n = 0; n < N; ++n) {
-        if constexpr (P::kPairs) {
-          int32_t both;
-          __builtin_memcpy(&both, &acts->for_mins[n], sizeof both);
-          const IVec mins = dot_pairs(load_i(w + P::kMins), iset1(both));
-          acc[n] = neg_mul_add(to_float(mins), min * set1(acts->scale[n]), acc[n]);
-        } else {
-          acc[n] = neg_mul_add(min, set1(acts->for_mins[n]), acc[n]);
-        }
+    for (size_t n = 0; n < N; ++n) {
+      if constexpr (P::kHasMin && P::kPairs) {
+        int32_t both;
+        __builtin_memcpy(&both, &acts->for_mins[n], sizeof both);
+        const IVec mins = dot_pairs(load_i(w + P::kMins), iset1(both));
+        const Vec value = neg_mul_add(min, to_float(mins), scale * to_float(total[n]));
+        acc[n] = mul_add(value, set1(acts->scale[n]), acc[n]);
+      } else {
+        acc[n] = mul_add(to_float(total[n]), scale * set1(acts->scale[n]), acc[n]);
+        if constexpr (P::kHasMin) acc[n] = neg_mul_add(min, set1(acts->for_mins[n]), acc[n]);
       }
     }
   }

@@ -42,10 +42,11 @@ inline void tile_block(const LinearArgs& a, const uint8_t* w, size_t b, size_t a
     if constexpr (F::kPairs) {
       const TileGroup second = tile_group<F, kWide>(a, sums[1] + n * kLanes, at, 1);
       const Vec both = mul_add(F::scale(w, b, 1), second.sum, F::scale(w, b, 0) * first.sum);
-      acc[n] = mul_add(both, F::d(w) * scale_a, acc[n]);
       if constexpr (F::kHasMin) {
         const Vec mins = mul_add(F::min(w, b, 1), set1(second.sum_a), F::min(w, b, 0) * set1(first.sum_a));
-        acc[n] = neg_mul_add(mins, F::dmin(w) * scale_a, acc[n]);
+        acc[n] = mul_add(neg_mul_add(F::dmin(w), mins, F::d(w) * both), scale_a, acc[n]);
+      } else {
+        acc[n] = mul_add(both, F::d(w) * scale_a, acc[n]);
       }
     } else {
       acc[n] = mul_add(first.sum, F::scale(w, b, 0) * scale_a, acc[n]);
