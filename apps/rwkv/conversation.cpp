@@ -68,7 +68,7 @@ std::vector<float> Conversation::read(const std::vector<int32_t>& tokens) {
 // Frames that hold control tokens ("<|im_start|>") are tokenized apart from the text, so that nobody
 // can write such a token; other templates are one text, as in training.
 std::vector<int32_t> Conversation::tokens_of_frame(const std::string& text) const {
-  return model_.tokenize(text, true);
+  return tokens_to_read(model_, text, true);
 }
 
 std::vector<int32_t> Conversation::tokens_of(rwkv_role role, const std::string& text) const {
@@ -77,7 +77,7 @@ std::vector<int32_t> Conversation::tokens_of(rwkv_role role, const std::string& 
   const std::string message = chat_.message(role, text);
   const std::string next = role == RWKV_ROLE_USER ? chat_.reply_begin() : "";
   if (model_.tokenize(frame + next, true) == model_.tokenize(frame + next))
-    return model_.tokenize(message + next);
+    return tokens_to_read(model_, message + next);
   const size_t n_before = frame.find(mark);
   const std::string after = frame.substr(n_before + mark.size());
   std::vector<int32_t> tokens = tokens_of_frame(frame.substr(0, n_before));

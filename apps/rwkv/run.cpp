@@ -58,7 +58,7 @@ int run(const Options& options) {
   std::vector<rwkv_logit_bias> bias;
   rwkv_api::Sampler sampler(model, sampler_options(options.sampling, "pip", bias));
 
-  std::vector<int32_t> tokens = model.tokenize(prompt, options.special);
+  std::vector<int32_t> tokens = tokens_to_read(model, prompt, options.special);
   const bool continues = !options.state_in.empty();
   if (tokens.empty() && continues && options.n_predict != 0)
     throw Failure("--state-in " + options.state_in + " and no prompt: a state does not hold the next token's odds; "

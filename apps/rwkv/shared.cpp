@@ -196,6 +196,17 @@ void print(std::string_view text, bool to_terminal) {
   check_output();
 }
 
+std::vector<int32_t> tokens_to_read(const rwkv_api::Model& model, const std::string& text, bool special) {
+  constexpr size_t kNeoX = 50277, kNeoXPadded = 50304;
+  std::vector<int32_t> tokens = model.tokenize(text, special);
+  if ((model.n_vocab() != kNeoX && model.n_vocab() != kNeoXPadded) || tokens.empty()) return tokens;
+  const auto blank = model.tokenize("\n\n"), line = model.tokenize("\n");
+  if (blank.size() != 1 || line.size() != 1 || tokens.back() != blank[0]) return tokens;
+  tokens.back() = line[0];
+  tokens.push_back(line[0]);
+  return tokens;
+}
+
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens) {
   constexpr size_t kPiece = 512;
   ProgressLine line("reading");

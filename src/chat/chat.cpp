@@ -126,6 +126,19 @@ ChatTemplate custom(std::string_view spec) {
 
 }  // namespace
 
+// The bytes of a white-space character (Unicode's White_Space, as Python's strip takes it) at the start, or 0.
+static size_t blank_at(std::string_view text) {
+  static constexpr std::string_view kWide[] = {
+      "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",
+      "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+  if (text.empty()) return 0;
+  const char c = text[0];
+  if (c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f')) return 1;
+  for (const std::string_view wide : kWide)
+    if (text.starts_with(wide)) return wide.size();
+  return 0;
+}
+
 std::string clean_message(std::string_view text) {
   std::string lines;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -133,9 +146,15 @@ std::string clean_message(std::string_view text) {
     if (text[i] == '\n' && !lines.empty() && lines.back() == '\n') continue;
     lines += text[i];
   }
-  const size_t begin = lines.find_first_not_of(" \t\n\r");
-  if (begin == std::string::npos) return "";
-  return lines.substr(begin, lines.find_last_not_of(" \t\n\r") - begin + 1);
+  std::string_view rest = lines;
+  while (const size_t n = blank_at(rest)) rest.remove_prefix(n);
+  for (size_t n = 1; n != 0 && !rest.empty();) {
+    n = 0;
+    for (size_t size = 1; size <= 3 && size <= rest.size() && n == 0; ++size)  // a character from the end
+      if (blank_at(rest.substr(rest.size() - size)) == size) n = size;
+    rest.remove_suffix(n);
+  }
+  return std::string(rest);
 }
 
 std::string ChatTemplate::message(Role role, std::string_view text) const {

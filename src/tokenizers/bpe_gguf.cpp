@@ -2,6 +2,7 @@
 // others in the byte-level alphabet. What the rule named by `pre` does to a text is not in the
 // file; the table has it.
 #include "base/error.h"
+#include "base/log.h"
 #include "tokenizers/bpe.h"
 #include "tokenizers/token_table.h"
 #include "tokenizers/tokenizer.h"
@@ -44,6 +45,8 @@ std::unique_ptr<Tokenizer> make_bpe_from_gguf(std::span<const std::string> token
     throw Error(Code::kFormat, "{}: {} token types for {} tokens", source, types.size(),
                 tokens.size());
   const PreRule& rule = find_rule(pre, source);
+  if (pre.empty() || pre == "default")
+    log(LogLevel::kWarning, strf("{}: does not name its pre-tokenizer (tokenizer.ggml.pre); GPT-2's rule is taken", source));
   BpeParts parts;
   parts.split = rule.split;
   parts.nfc = rule.nfc;

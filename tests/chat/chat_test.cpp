@@ -13,6 +13,9 @@ TEST(chat, cleans_messages) {
   EXPECT_EQ(clean_message("  a\n\n\nb\r\n\r\nc \t\n"), "a\nb\nc");
   EXPECT_EQ(clean_message("\n\n"), "");
   EXPECT_EQ(clean_message("one"), "one");
+  EXPECT_EQ(clean_message("\u3000\u4f60\u597d\u00a0\u2003\v"), "\u4f60\u597d");
+  EXPECT_EQ(clean_message("\u3000\u3000"), "");
+  EXPECT_EQ(clean_message("\xe3\x80"), "\xe3\x80");  // half of one is none
 }
 
 TEST(chat, chooses_the_template_by_the_model) {
