@@ -5,7 +5,8 @@
  *   rwkv_model* model;
  *   if (rwkv_model_open("model.gguf", NULL, &model) != RWKV_OK) puts(rwkv_error_text());
  *
- * Objects belong to the caller until closed; close an object before the model that it was made from.
+ * Objects belong to the caller until closed (NULL is fine there); close an object before the model that it was made from.
+ * What returns a value instead of a status (rwkv_n_vocab ...) wants an object, not NULL.
  * Threads: a model may be used by any number of threads; every other object by one thread at a time.
  * Strings are UTF-8 unless said otherwise. Logits are f32, natural-log scale, not normalised.
  * Structs begin with their own size (set by RWKV_INIT), so that they can grow: a field that is zero
@@ -58,7 +59,8 @@ RWKV_API void rwkv_set_log(rwkv_log_fn log, void* user);
 
 typedef struct rwkv_model rwkv_model;
 
-/* fraction 0 to 1, while weights are packed (device "cpu"); return false to stop. */
+/* fraction 0 to 1 and never less than before, while weights are changed (quant, lora) and packed (device "cpu"); return false
+ * to stop. */
 typedef bool (*rwkv_progress_fn)(float fraction, void* user);
 
 typedef struct rwkv_model_options {
@@ -212,7 +214,7 @@ RWKV_API rwkv_status rwkv_session_feed(rwkv_session* session, const int32_t* tok
 /* The same with the logits after every token, [n_token, n_vocab]. */
 RWKV_API rwkv_status rwkv_session_feed_all(rwkv_session* session, const int32_t* tokens, size_t n_token,
                                            float* logits);
-/* Feeds several sessions of one model at once; counts[i] ids of session i lie one after another in
+/* Feeds several sessions of one model at once, each named once; counts[i] ids (at least 1) of session i lie one after another in
  * `tokens`. logits [n_session, n_vocab] after each session's last id; NULL: not wanted. */
 RWKV_API rwkv_status rwkv_feed_many(rwkv_session* const* sessions, size_t n_session, const int32_t* tokens,
                                     const size_t* counts, float* logits);
@@ -232,14 +234,15 @@ RWKV_API rwkv_status rwkv_snapshot_save(const rwkv_snapshot* snapshot, const cha
  * .pth), "llama.cpp" (a sequence's state file), "tuned" (initial heads alone, .pth); "librwkv": ours. */
 RWKV_API rwkv_status rwkv_snapshot_save_as(const rwkv_snapshot* snapshot, const char* format, const char* path);
 RWKV_API uint64_t rwkv_snapshot_n_token(const rwkv_snapshot* snapshot); /* 0 where a file did not say */
-/* A new snapshot: sum of weights[i] * snapshots[i], all of one model. */
+/* A new snapshot: sum of weights[i] * snapshots[i], all of one rwkv_model; its n_token is 0. RWKV_ERR_ARGUMENT when a value
+ * would not be finite. */
 RWKV_API rwkv_status rwkv_snapshot_mix(const rwkv_snapshot* const* snapshots, const float* weights, size_t n,
                                        rwkv_snapshot** mixed);
 /* Lines "layer<TAB>array<TAB>floats<TAB>rms<TAB>largest" of its values, or of their difference to `other` when
- * that is not NULL. Valid until this thread's next call; "" when the two differ in model. */
+ * that is not NULL. Valid until this thread's next call; "" when the two were made from two rwkv_models. */
 RWKV_API const char* rwkv_snapshot_text(const rwkv_snapshot* snapshot, const rwkv_snapshot* other);
-/* Reads a file of rwkv_snapshot_save or rwkv_snapshot_save_as, or a state-tuned .safetensors.
- * RWKV_ERR_STATE: it belongs to another model, or its checksum fails. */
+/* Reads a file of rwkv_snapshot_save or rwkv_snapshot_save_as, or a state-tuned .safetensors; a file of as many floats as the
+ * state has is taken for rwkv.cpp's. RWKV_ERR_STATE: it belongs to another model, or its checksum fails. */
 RWKV_API rwkv_status rwkv_snapshot_load(rwkv_model* model, const char* path, rwkv_snapshot** snapshot);
 
 /* ------------------------------------------------------------------ sampler: logits -> id */
@@ -297,11 +300,12 @@ typedef struct rwkv_generation rwkv_generation;
 typedef struct rwkv_generation_options {
   size_t size;
   uint64_t max_token;         /* 0: no limit */
-  const char* const* stops;   /* strings that end the text and are not part of it */
+  const char* const* stops;   /* strings that end the text and are not part of it; compared with the tokens' bytes, before
+                                 ill-formed ones become U+FFFD */
   size_t n_stop;
-  const int32_t* stop_tokens; /* ids that end it; end-of-text is always one unless ignore_end */
+  const int32_t* stop_tokens; /* ids that end it; control tokens (end-of-text) always do unless ignore_end */
   size_t n_stop_token;
-  bool ignore_end;            /* -n with --ignore-eos: end-of-text is banned */
+  bool ignore_end;            /* --ignore-eos: control tokens are banned, whatever a logit bias says */
   /* Guessing ahead: up to n_draft tokens (16 at most) are computed in one pass with the one that was sampled and
    * kept as far as sampling then chooses the same. The text is the same bit for bit, only the time differs.
    * Guesses are what followed the last tokens earlier in `context` and the reply, or what a smaller model of the
@@ -321,7 +325,8 @@ typedef enum rwkv_finish {
 } rwkv_finish;
 
 /* Starts from `logits` [n_vocab], those after the last token fed to `session`. Session and sampler stay the
- * caller's and must outlive the generation. */
+ * caller's, must outlive the generation and be left alone until it has finished or was stopped.
+ * RWKV_ERR_MISSING: the model has no tokenizer. */
 RWKV_API rwkv_status rwkv_generation_open(rwkv_session* session, rwkv_sampler* sampler,
                                           const rwkv_generation_options* options, const float* logits,
                                           rwkv_generation** generation);

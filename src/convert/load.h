@@ -15,7 +15,6 @@ struct LoadChanges {
   std::vector<std::string> lora;  // "FILE" or "FILE:SCALE"
   size_t n_thread = 0;
   std::function<void(float)> progress;
-  bool empty() const { return quant.empty() && lora.empty(); }
 };
 
 Model build_changed_model(std::shared_ptr<TensorFile> file, const ModelOptions& options,

@@ -28,6 +28,9 @@ uint64_t fingerprint_of(const Model& model) {
   return hash.value();
 }
 
+// Then that is the first half of the work.
+bool changes_weights(const OpenOptions& options) { return !options.quant.empty() || !options.lora.empty(); }
+
 struct Backend {
   const char* name;
   std::unique_ptr<Executor> (*make)(const LoadedModel&, const OpenOptions&);
@@ -36,6 +39,8 @@ constexpr Backend kBackends[] = {
     {"cpu",
      [](const LoadedModel& m, const OpenOptions& options) -> std::unique_ptr<Executor> {
        CpuOptions cpu{options.n_thread, options.activations, options.sparse, options.isa, {}, options.progress};
+       if (options.progress && changes_weights(options))
+         cpu.progress = [&options](float fraction) { options.progress(0.5f + 0.5f * fraction); };
        cpu.drop = [weights = m.model.weights](std::span<const std::byte> bytes) { weights->drop(bytes); };
        return make_cpu_executor(m.model.plan, cpu);
      }},
@@ -66,8 +71,9 @@ std::shared_ptr<LoadedModel> load_model(const std::string& path, const OpenOptio
   loaded->path = path;
   loaded->file = open_tensor_file(path);
   const ModelOptions model_options{options.v5_norm_eps};
-  const LoadChanges changes{options.quant, options.lora, options.n_thread, options.progress};
-  loaded->model = changes.empty() ? build_model(loaded->file, model_options)
+  LoadChanges changes{options.quant, options.lora, options.n_thread, {}};
+  if (options.progress) changes.progress = [&](float fraction) { options.progress(0.5f * fraction); };
+  loaded->model = !changes_weights(options) ? build_model(loaded->file, model_options)
                                   : build_changed_model(loaded->file, model_options, changes);
   const Plan& plan = loaded->plan();
   loaded->tokenizer =

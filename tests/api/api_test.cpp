@@ -1,6 +1,7 @@
 // The C API as a program sees it: values instead of exceptions, sentences that name the thing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -37,6 +38,25 @@ TEST(api, stops_loading_when_asked) {
   auto options = rwkv_api::options<rwkv_model_options>();
   options.progress = [](float, void*) { return false; };
   EXPECT_EQ(rwkv_model_open(data("v7.gguf").c_str(), &options, &model), RWKV_ERR_STOPPED);
+}
+
+TEST(api, progress_never_runs_backwards) {
+  for (const char* quant : {"", "q8_0"}) {
+    std::vector<float> seen;
+    auto options = rwkv_api::options<rwkv_model_options>();
+    options.quant = *quant ? quant : nullptr;
+    options.progress_user = &seen;
+    options.progress = [](float fraction, void* user) {
+      static_cast<std::vector<float>*>(user)->push_back(fraction);
+      return true;
+    };
+    rwkv_model* model = nullptr;
+    ASSERT_EQ(rwkv_model_open(data("v7.gguf").c_str(), &options, &model), RWKV_OK) << rwkv_error_text();
+    rwkv_model_close(model);
+    EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end())) << quant;
+    ASSERT_FALSE(seen.empty());
+    EXPECT_NEAR(seen.back(), 1, 1e-3);
+  }
 }
 
 TEST(api, generates_the_same_text_for_the_same_seed) {
