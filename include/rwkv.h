@@ -150,7 +150,7 @@ typedef rwkv_convert_options rwkv_quantize_options;
  * Exact: a value changes only where `type` asks for it. Memory: a few megabytes a thread, and for files with
  * transposed low-rank matrices these (3 % of the model). */
 RWKV_API rwkv_status rwkv_convert(const char* in, const char* out, const rwkv_convert_options* options);
-/* The same for block types: `type` must be given, and a source that is quantized already is refused unless
+/* The same for block types: `type` must be given, and from one block type to another is refused unless
  * allow_requantize is set. */
 RWKV_API rwkv_status rwkv_quantize(const char* in, const char* out, const rwkv_quantize_options* options);
 /* What the last successful call of this thread did, in lines "key<TAB>value ...":

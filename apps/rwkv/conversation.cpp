@@ -253,7 +253,9 @@ Conversation::Switch Conversation::switch_branch(const std::string& name) {
   if (found == branches_.end() && branches_.size() + 1 >= kMaxBranch)
     throw Failure("no more than " + std::to_string(kMaxBranch) +
                   " branches: /fork -NAME drops one");
-  branches_.insert_or_assign(branch_, Branch{snapshot(), system_, past_});
+  Branch& left = branches_.insert_or_assign(branch_, Branch{snapshot(), system_, past_}).first->second;
+  const size_t most = std::clamp<size_t>(kMaxPastBytes / kMaxBranch / std::max<size_t>(state_bytes(), 1), 1, kMaxPast);
+  while (left.past.size() > most) left.past.pop_front();  // all branches left take as much as the present one
   branch_ = name;
   if (found == branches_.end()) return Switch::kCreated;
   restore(found->second.state);

@@ -80,10 +80,13 @@ std::string nearest(const std::string& word, const std::set<std::string>& names)
   return near != names.end() && edit_distance(word, *near) <= 2 && word.size() > 3 ? *near : "";
 }
 
-// An option's name, whether it stands alone or before "=".
+// An option's name, whether it stands alone or before "="; "" for what CLI11 takes for a text or a number.
 std::string option_in(const std::string& argument) {
-  const bool number = argument.size() > 1 && (std::isdigit(static_cast<unsigned char>(argument[1])) || argument[1] == '.');
-  return argument.size() < 2 || argument[0] != '-' || number ? "" : argument.substr(0, argument.find('='));
+  const size_t n_dash = argument.rfind("--", 0) == 0 ? 2 : argument.rfind('-', 0) == 0 ? 1 : 0;
+  if (n_dash == 0 || argument.size() <= n_dash) return "";
+  const auto first = static_cast<unsigned char>(argument[n_dash]);
+  if (first <= '!' || first == '-' || (n_dash == 1 && (std::isdigit(first) || first == '.'))) return "";
+  return argument.substr(0, argument.find('='));
 }
 
 // CLI11 names the value of an option that it does not know, and takes an option for the value of the one before.
@@ -100,9 +103,9 @@ std::string mistake_in(const std::vector<std::string>& arguments, const CLI::App
              (place ? std::string(": ") + place : near.empty() ? "" : ": did you mean " + near + "?") + help;
     }
     const CLI::Option* known = glued ? nullptr : sub.get_option_no_throw(option);
-    if (known && option == arguments[i] && known->get_items_expected_min() > 0 &&
-        (i + 1 == arguments.size() || names.contains(arguments[i + 1])))
-      return option + " needs a value" + help;
+    if (!known || option != arguments[i] || known->get_items_expected_min() == 0) continue;
+    if (i + 1 == arguments.size() || names.contains(arguments[i + 1])) return option + " needs a value" + help;
+    ++i;  // the value, whatever it looks like
   }
   return "";
 }
@@ -159,8 +162,8 @@ void add_ignored(CLI::App* app) {
                            "--ubatch-size", "--keep", "--cache-type-k", "--cache-type-v", "--threads-batch",
                            "--parallel", "--main-gpu", "--split-mode", "--tensor-split", "--device-list",
                            "--log-verbosity", "--numa", "--prio"})
-    if (const std::string first = name; !app->get_option_no_throw(first.substr(0, first.find(','))))
-      app->add_option(name)->group(group)->expected(1);
+    for (const std::string& free : CLI::detail::split(name, ','))
+      if (!app->get_option_no_throw(free)) app->add_option(free)->group(group)->expected(1);
   for (const char* name : {"--no-mmap", "--mmap", "--mlock", "--no-kv-offload", "--no-warmup", "--jinja",
                            "--no-jinja", "--simple-io", "--log-disable", "--no-perf", "--perf", "--offline",
                            "--no-context-shift", "--verbose-prompt", "--color", "--flash-attn"})

@@ -54,10 +54,10 @@ std::string process_escapes(const std::string& text);
 std::string neutralise(std::string_view text);
 void print(std::string_view text, bool to_terminal);
 
-// Feeds with a progress line; the logits after the last token.
 // The tokens of a text that is read and then continued. The Pile and Raven models never saw the one token that their vocabulary
 // has for a blank line: at the end it is read as two line breaks.
 std::vector<int32_t> tokens_to_read(const rwkv_api::Model& model, const std::string& text, bool special = false);
+// Feeds with a progress line; the logits after the last token.
 std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t>& tokens);
 
 // Tokens per second: a prompt of n tokens; n greedy steps of `batch` sequences together.

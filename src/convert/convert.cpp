@@ -40,6 +40,8 @@ class Conversion {
     const auto weights = canonical_weights(file_);
     lora_ = std::make_unique<LoraSet>(*weights, options.lora, report_.notes);
     inputs_ = {o_.imatrix_path, o_.tokenizer_path};
+    std::error_code none;
+    for (const auto& beside : fs::directory_iterator(in, none)) inputs_.push_back(beside.path().string());  // of a folder
     for (const auto& map : file_->maps()) inputs_.push_back(map->path());
     for (const std::string& path : lora_->paths()) inputs_.push_back(path);
     check_paths(out, inputs_);

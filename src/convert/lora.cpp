@@ -158,7 +158,7 @@ class LoraFile {
   }
 
   void read(std::map<std::string, std::unique_ptr<RowPatch>>& patches) {
-    std::map<std::string, Factor> a, b, start_a, start_b;
+    std::map<std::string, Factor> a, b, start_a, start_b, blocks;
     for (const Tensor& t : file_->tensors()) {
       std::string name = plain_name(t.name);
       if (!is_weight_type(t.dtype)) {
@@ -178,12 +178,14 @@ class LoraFile {
       else if (take_suffix(name, ".lora_B") || take_suffix(name, ".lora.1"))
         b.emplace(name, decoded(t));
       else if (take_suffix(name, ".disha") || take_suffix(name, ".bone"))
-        add(patches, name, block_patch(name, decoded(t)));
+        blocks.emplace(name, decoded(t));
       else if (name.ends_with(".lora_alpha") || name.ends_with(".num_batches_tracked"))
         continue;
       else
         replace(patches, name, t);
     }
+    // After all that takes a whole weight's place.
+    for (auto& [name, m] : blocks) add(patches, name, block_patch(name, std::move(m)));
     pairs(patches, a, b, named_.scale);
     pairs(patches, start_a, start_b, -1);
     has_pairs_ = !a.empty();

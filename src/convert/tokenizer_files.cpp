@@ -29,10 +29,20 @@ std::string tokenizer_file(const Model& m, const std::string& tokenizer_path) {
   return tokenizer_path.empty() ? tokenizer_in_folder(m.weights->file()) : tokenizer_path;
 }
 
-// The model's own template in Jinja, or "".
-std::string own_chat_template(const Model& m) {
+// A tokenizer's file in GGUF's form; it must not have more tokens than the model.
+GgufVocabulary read_vocabulary(const std::string& path, const std::string& text, size_t n_vocab) {
+  GgufVocabulary out = is_tokenizer_json(text) ? export_tokenizer_json(text, path, n_vocab)
+                                               : export_world(*parse_world_vocabulary(text, path), n_vocab);
+  if (out.tokens.size() > n_vocab)
+    throw Error(Code::kFormat, "{}: {} tokens, but the model has {}", path, out.tokens.size(), n_vocab);
+  return out;
+}
+
+// The model's own template in Jinja; "" when it has none, or the user names a tokenizer instead of its own.
+std::string own_chat_template(const Model& m, const std::string& tokenizer_path, std::vector<std::string>& notes) try {
   const TensorFile& file = m.weights->file();
   std::string text;
+  if (!tokenizer_path.empty()) return text;
   if (const std::string* stated = file.meta_string("tokenizer.chat_template")) text = *stated;
   if (const std::string* path = file.meta_string("folder.tokenizer_config.json")) {
     const auto map = MappedFile::open(*path);
@@ -40,6 +50,9 @@ std::string own_chat_template(const Model& m) {
     if (const Json* stated = config.find("chat_template"); stated && stated->is(Json::Kind::kString)) text = stated->string();
   }
   return text.find('{') == std::string::npos ? "" : text;  // a bare word names one that is known to programs
+} catch (const Error& error) {  // nothing else is wanted of that file
+  notes.push_back(error.sentence() + "; its chat template is not kept");
+  return "";
 }
 
 std::unique_ptr<Tokenizer> world_of_gguf(const TensorFile& file) {
@@ -85,19 +98,14 @@ void add_tokenizer(const Model& m, const std::string& tokenizer_path, Metadata& 
   const size_t n_vocab = m.plan->n_vocab;
   const std::string path = tokenizer_file(m, tokenizer_path);
   if (!path.empty()) {
-    const std::string text = read_tokenizer_file(path);
-    GgufVocabulary vocabulary = is_tokenizer_json(text) ? export_tokenizer_json(text, path, n_vocab)
-                                              : export_world(*parse_world_vocabulary(text, path), n_vocab);
-    if (vocabulary.tokens.size() > n_vocab)
-      throw Error(Code::kFormat, "{}: {} tokens, but the model has {}", path, vocabulary.tokens.size(), n_vocab);
-    add_vocabulary(std::move(vocabulary), meta);
+    add_vocabulary(read_vocabulary(path, read_tokenizer_file(path), n_vocab), meta);
   } else if (n_vocab == kWorldVocab) {
     add_vocabulary(export_world(*builtin_world_tokenizer(), n_vocab), meta);
   } else if (n_vocab > 256) {
     notes.push_back(strf("no tokenizer comes with this model of {} tokens, so the file has none; name one with "
                          "--tokenizer", n_vocab));
   }
-  if (std::string chat = own_chat_template(m); tokenizer_path.empty() && !chat.empty())
+  if (std::string chat = own_chat_template(m, tokenizer_path, notes); !chat.empty())
     meta["tokenizer.chat_template"] = std::move(chat);
 }
 
@@ -111,11 +119,13 @@ void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const
   std::string_view chat = kWorldTemplate;
   if (const std::string path = tokenizer_file(m, tokenizer_path); !path.empty()) {
     const std::string text = read_tokenizer_file(path);
+    read_vocabulary(path, text, m.plan->n_vocab);  // as a check
     write(is_tokenizer_json(text) ? "tokenizer.json" : "rwkv_vocab.txt", text);
     if (is_tokenizer_json(text) && text.find("<|im_end|>") != std::string::npos) chat = kChatMlTemplate;
   } else if (const auto world = world_of_gguf(m.weights->file())) {
     write("rwkv_vocab.txt", world_vocabulary_text(*world));
-  } else if (m.plan->n_vocab == kWorldVocab && !m.weights->file().meta_string("tokenizer.ggml.model")) {
+  } else if (const std::string* other = m.weights->file().meta_string("tokenizer.ggml.model");
+             m.plan->n_vocab == kWorldVocab && (!other || *other == "none")) {
     write("rwkv_vocab_v20230424.txt", world_vocabulary_text(*builtin_world_tokenizer()));
   } else {
     if (m.plan->n_vocab > 256)
@@ -123,8 +133,8 @@ void write_hf_tokenizer(const Model& m, const std::string& tokenizer_path, const
                       "--tokenizer");
     return;
   }
-  const std::string own = own_chat_template(m);
-  if (tokenizer_path.empty() && !own.empty()) chat = own;
+  const std::string own = own_chat_template(m, tokenizer_path, notes);
+  if (!own.empty()) chat = own;
   write("tokenizer_config.json", strf("{\n  \"add_bos_token\": false,\n  \"add_eos_token\": false,\n"
                                       "  \"chat_template\": {}\n}\n", json_quote(chat)));
 }

@@ -24,7 +24,7 @@ Ranked last_of_prefix(FilterScratch& scratch, Reached reached) {
   while (part.size() > kFew) {
     const auto [low, high] = std::minmax_element(part.begin(), part.end(), before);
     const double lowest = low->key, scale = (kBins - 1) / (high->key - lowest);
-    if (!(scale <= 1e300)) break;  // equal keys, or nearly
+    if (!(scale > 0 && scale <= 1e300)) break;  // equal keys, or nearly
     const auto bin_of = [&](const Ranked& r) { return static_cast<size_t>((r.key - lowest) * scale); };
     scratch.masses.assign(kBins, 0);
     for (const Ranked& r : part) scratch.masses[bin_of(r)] += r.mass;
@@ -78,7 +78,7 @@ void keep_top_p(Candidates& candidates, double mass, Ties ties, FilterScratch& s
   scratch.ranked.clear();
   for (size_t i = 0; i < candidates.size(); ++i)
     if (candidates.weight[i] >= floor)
-      scratch.ranked.push_back({-static_cast<double>(candidates.logit[i]), candidates.weight[i], candidates.token[i]});
+      scratch.ranked.push_back({0.0 - candidates.logit[i], candidates.weight[i], candidates.token[i]});  // one kind of zero
   const Ranked end = last_of_prefix(scratch, [&](double sum) { return sum >= wanted; });
   const auto last = static_cast<float>(-end.key);
   candidates.keep_if([&](size_t i) {

@@ -62,9 +62,9 @@ void OccurrencePenalty::decay(bool presence_too) {
   if (std::min(frequency_scale_, presence_scale_) < kSmallestScale) fold();
 }
 
-// Entries may be forgotten only in kRwkv without presence: there a faded count is as good as none.
-// With presence the penalty stays for good; in kAi00 and kRapid "seen" decides between P and F. The
-// map is then bounded by the vocabulary.
+// Entries are forgotten only in kRwkv without presence: there a faded count is as good as none.
+// With presence the penalty stays for good; in kAi00 "seen" decides between P and F, and in kRapid a
+// faded penalty does so as long as it is not 0. The map is then bounded by the vocabulary.
 void OccurrencePenalty::fold() {
   for (auto& [token, seen] : seen_) {
     seen.presence *= presence_scale_;

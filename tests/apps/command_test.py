@@ -152,6 +152,12 @@ class Command(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn(b"prefill 10 tokens", run.stderr)  # this model's tokens are bytes
 
+    def test_texts_may_look_like_options(self) -> None:
+        for text in ("- item", "--- x", "-", "-1"):
+            self.assertEqual(rwkv("tokenize", "-m", MODEL, text, stdin=b"x").returncode, 0, text)
+        self.fails("run", "-m", MODEL, "--lora", "-x.st", "-p", "x", about="-x.st: ")
+        self.assertEqual(rwkv("bench", "-m", MODEL, "--batch-size", "512", "-p", "8", "-n", "8", "-r", "1").returncode, 0)
+
     def test_words_of_llama_cpp_are_understood(self) -> None:
         for words in (["--color", "auto"], ["--jinja", "on"], ["-fa", "1", "-ngl", "99"]):
             run = rwkv("run", "-m", MODEL, *words, "-p", "x", "-n", "1")

@@ -239,7 +239,15 @@ TEST_F(Convert, never_writes_over_a_file_that_is_read) {
   fs::copy_file(data("v7.gguf"), at("v7.gguf"));
   ConvertOptions options;
   convert_model(at("v7.gguf"), at("m"), {});
-  EXPECT_THROW(convert_model(at("m"), at("m/model.safetensors"), {}), Error);
+  for (const char* name : {"m/model.safetensors", "m/config.json"}) {
+    options.target = "gguf";
+    EXPECT_THROW(convert_model(at("m"), at(name), options), Error);
+    options = {};
+  }
+  options.tokenizer_path = data("../../data/rwkv_vocab_v20230424.txt");  // another model's
+  EXPECT_THROW(convert_model(at("v7.gguf"), at("other"), options), Error);
+  EXPECT_FALSE(fs::exists(at("other")));
+  options = {};
   std::vector<std::string> notes;
   const auto specs = specs_of(at("v7.gguf"));
   std::vector<size_t> part_of(specs.size(), 1);

@@ -137,6 +137,11 @@ TEST(filters, top_p_finds_its_end_among_logits_of_every_shape) {
       {"all equal", [](size_t) { return 1.5f; }},
       {"one far above equal ones", [](size_t i) { return i == 777 ? 90.0f : 0.0f; }},
       {"few values", [&](size_t) { return static_cast<float>(random() % 3); }},
+      {"zeros of both signs", [](size_t i) { return i < 700 ? -0.0f : 0.0f; }},
+      {"whole numbers, of both signs", [&](size_t i) {
+         const float x = std::round(std::normal_distribution<float>(0, 1)(random));
+         return x == 0 && i % 3 == 0 ? -0.0f : x;
+       }},
       {"a slope within a slope", [](size_t i) { return -std::pow(2.0f, -static_cast<float>(i % 120)); }},
       {"normal", [&](size_t) { return std::normal_distribution<float>(0, 2)(random); }},
       {"as wide as floats go", [&](size_t i) { return (i % 2 ? 1.0f : -1.0f) * std::pow(10.0f, static_cast<float>(random() % 38)); }}};

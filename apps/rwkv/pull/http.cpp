@@ -303,7 +303,7 @@ namespace {
 
 void pause(int n_fault, const std::string& fault, double retry_after_s) {
   const double seconds = pause_after(n_fault, retry_after_s);
-  std::fprintf(stderr, "%s; next try in %.1f s\n", fault.c_str(), seconds);
+  std::fprintf(stderr, "%s; next try in %.1f s\n", neutralise(fault).c_str(), seconds);
   for (double waited = 0; waited < seconds; waited += 0.1) {
     if (interrupted) throw Interrupted("interrupted");
     const struct timespec step{0, 100'000'000};
