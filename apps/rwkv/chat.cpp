@@ -72,6 +72,8 @@ class ChatCommand {
 
   void help(const std::string&);
   void system(const std::string& text);
+  void clear(const std::string&);
+  void restart(const std::string& system);
   void save(const std::string& path);
   void load(const std::string& path);
   void fork(const std::string& name);
@@ -96,6 +98,7 @@ const ChatCommand::Command ChatCommand::kCommands[] = {
     {"help", "", "this list", &ChatCommand::help},
     {"system", "TEXT", "start over with this system prompt (-: without one; nothing: show it)",
      &ChatCommand::system},
+    {"clear", "", "start over with the same system prompt", &ChatCommand::clear},
     {"save", "FILE", "write the conversation's state", &ChatCommand::save},
     {"load", "FILE", "go on from a state written by /save or --state-out", &ChatCommand::load},
     {"fork", "NAME",
@@ -182,7 +185,10 @@ void ChatCommand::loop() {
 bool ChatCommand::take_command(const std::string& line) {
   if (line.size() < 2 || line[0] != '/') return false;
   const size_t end = std::min(line.find_first_of(" \t\n", 1), line.size());
-  const std::string name = line.substr(1, end - 1);
+  std::string name = line.substr(1, end - 1);
+  // Other programs' words.
+  static const std::map<std::string, std::string> kOthers = {{"quit", "exit"}, {"bye", "exit"}, {"reset", "clear"}};
+  if (const auto other = kOthers.find(name); other != kOthers.end()) name = other->second;
   const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
   if (!std::all_of(name.begin(), name.end(), is_letter)) return false;
   for (const Command& command : kCommands) {
@@ -263,13 +269,19 @@ void ChatCommand::help(const std::string&) {
          "arrows bring earlier lines back");
 }
 
+void ChatCommand::clear(const std::string&) { restart(conversation_.system()); }
+
 void ChatCommand::system(const std::string& text) {
   if (text.empty()) {
     const std::string& present = conversation_.system();
     notice(present.empty() ? "(no system prompt)" : present);
     return;
   }
-  if (conversation_.restart(text == "-" ? "" : text))
+  restart(text == "-" ? "" : text);
+}
+
+void ChatCommand::restart(const std::string& system) {
+  if (conversation_.restart(system))
     notice("(a new conversation; /undo brings the old one back)");
   else notice("(stopped while it was read: nothing has changed)");
 }

@@ -1,5 +1,6 @@
 // The command `rwkv`: parses, dispatches, prints errors. The only unit that includes CLI11.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
 #include <map>
 #include <numeric>
@@ -172,7 +173,7 @@ void add_ignored(CLI::App* app) {
 
 void add_prompt(CLI::App* app, Options& o) {
   app->add_option("-p,--prompt", o.prompt,
-                  "prompt; \"-\" reads standard input; in a chat the system prompt, or with -sys or -st the first message");
+                  "prompt; \"-\" reads standard input (-p - and -f: without one line break at the end); in a chat the system prompt, or with -sys or -st the first message");
   app->add_option("-f,--file", o.file, "file with the prompt");
   app->add_flag("-e,--escape,!--no-escape", o.escape, "process \\n, \\t, \\xHH in -p (default: yes)");
   app->add_flag("--special", o.special, "names of control tokens in the prompt become those tokens");
@@ -199,7 +200,13 @@ void add_sampling(CLI::App* app, Options& o) {
   const char* group = "Sampling (what is not given comes from the preset: --preset help)";
   auto& s = o.sampling;
   app->add_option("--preset", s.preset, "named settings; \"help\" lists them")->group(group);
-  app->add_option("-s,--seed", s.seed, "same seed, same text; -1 or none: another text each time")->group(group);
+  app->add_option("-s,--seed", s.seed, "same seed, same text; -1 or none: another text each time")
+      ->check([](const std::string& text) {  // CLI11 would take the nearest number
+        int64_t value = 0;
+        const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+        return end.ec == std::errc::result_out_of_range ? text + ": expected a number below 2^63" : std::string();
+      })
+      ->group(group);
   app->add_option("--temp,--temperature", s.temperature, "0: always the likeliest token")->group(group);
   app->add_option("--top-k", s.top_k, "only the K likeliest (0: all)")->group(group);
   app->add_option("--top-p", s.top_p, "only the likeliest that make up this share (1: all)")->group(group);
@@ -251,7 +258,8 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
   app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
   app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
   app->add_option("--plot", b.plot, "write an SVG picture of the table to this file");
-  app->add_option("-o,--output", b.format, "md, csv or json")->check(CLI::IsMember({"md", "csv", "json"}));
+  app->add_option("-o,--output", b.format, "md, csv, or json (jsonl): an object a line")
+      ->check(CLI::IsMember({"md", "csv", "json", "jsonl"}));
 }
 
 void add_convert(CLI::App* app, command::ConvertOptions& c) {

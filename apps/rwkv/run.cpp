@@ -1,4 +1,5 @@
 // rwkv run: completes a text.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -63,6 +64,9 @@ int run(const Options& options) {
   if (tokens.empty() && continues && options.n_predict != 0)
     throw Failure("--state-in " + options.state_in + " and no prompt: a state does not hold the next token's odds; "
                   "give the next words with -p");
+  if (int waiting = 0; tokens.empty() && !options.quiet && ::ioctl(STDIN_FILENO, FIONREAD, &waiting) == 0 && waiting > 0 &&
+                       !is_terminal(STDIN_FILENO))
+    std::fprintf(stderr, "rwkv: what came on standard input is not read; -p - reads it as the prompt, rwkv chat as turns\n");
   // Without a text the model starts a document: token 0 stands between documents in training.
   if (tokens.empty() && !continues) tokens.push_back(0);
   if (is_terminal(STDOUT_FILENO) && !options.quiet && !options.no_echo) print(prompt, true);

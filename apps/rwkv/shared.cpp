@@ -166,8 +166,11 @@ std::string process_escapes(const std::string& text) {
 std::string read_prompt(const Options& options) {
   if (!options.prompt.empty() && !options.file.empty())
     throw Failure("-p and -f are both given: name one prompt");
-  if (options.prompt == "-") return read_text("-");
-  if (!options.file.empty()) return read_text(options.file);
+  if (options.prompt == "-" || !options.file.empty()) {
+    std::string text = read_text(options.prompt == "-" ? "-" : options.file);
+    if (text.ends_with('\n')) text.pop_back();  // editors and echo put it there; to a model it is a token that matters
+    return text;
+  }
   return options.escape ? process_escapes(options.prompt) : options.prompt;
 }
 

@@ -253,10 +253,13 @@ def test_commands(home):
     _, err, status = piped(["/nonsense"])
     check(status == 1 and "unknown command /nonsense" in err and "/help" in err, f"{status} {err!r}")
     _, err, _ = piped(["/help"])
-    for name in "help system save load fork undo regen temp tokens stats exit".split():
+    for name in "help system clear save load fork undo regen temp tokens stats exit".split():
         check(f"/{name}" in err, f"/help leaves out /{name}")
-    out, err, status = piped(["/exit", "Hello"])
-    check((out, status) == ("", 0), f"/exit: {out!r} {status}")
+    for word in ("exit", "quit", "bye"):
+        out, err, status = piped([f"/{word}", "Hello"])
+        check((out, status) == ("", 0), f"/{word}: {out!r} {status}")
+    again = piped(["Other", "/clear", "Hello"], "-n", "9", "-p", "Be kind.")[0]
+    check(again.endswith(piped(["Hello"], "-n", "9", "-p", "Be kind.")[0]), "/clear does not start over")
     check("\"" in piped(["/tokens Hello"])[1], "/tokens TEXT lists none")
     for bad in ("x", "-1", "nan", "1 2"):
         check(piped([f"/temp {bad}"])[2] == 1, f"/temp {bad} was taken")

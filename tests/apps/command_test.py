@@ -152,6 +152,21 @@ class Command(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn(b"prefill 10 tokens", run.stderr)  # this model's tokens are bytes
 
+    def test_one_line_break_at_the_end_of_a_prompts_file_is_left_out(self) -> None:
+        prompt = self.path / "prompt"
+        for text, count in ((b"one", 3), (b"one\n", 3), (b"one\n\n", 4)):  # this model's tokens are bytes
+            prompt.write_bytes(text)
+            for run in (rwkv("run", "-m", MODEL, "-f", str(prompt), "-n", "0"), rwkv("run", "-m", MODEL, "-p", "-", "-n", "0", stdin=text)):
+                self.assertIn(f"prefill {count} tokens".encode(), run.stderr)
+
+    def test_a_pipe_that_is_not_read_is_named(self) -> None:
+        self.assertIn(b"-p - reads it", rwkv("run", "-m", MODEL, "-n", "1", stdin=b"text").stderr)
+        self.assertNotIn(b"-p - reads it", rwkv("run", "-m", MODEL, "-n", "1", "-p", "x", stdin=b"text").stderr)
+
+    def test_seeds_beyond_their_range_are_refused(self) -> None:
+        self.fails("run", "-m", MODEL, "-s", "9223372036854775808", "-p", "x", about="below 2^63")
+        self.assertEqual(rwkv("run", "-m", MODEL, "-s", "9223372036854775807", "-p", "x", "-n", "1").returncode, 0)
+
     def test_texts_may_look_like_options(self) -> None:
         for text in ("- item", "--- x", "-", "-1"):
             self.assertEqual(rwkv("tokenize", "-m", MODEL, text, stdin=b"x").returncode, 0, text)
