@@ -126,7 +126,7 @@ void ChatCommand::notice(const std::string& text) const {
 void ChatCommand::prompts(std::string& system, std::string& first) const {
   if (options_.prompt == "-")
     throw Failure("-p -: a chat reads its turns from standard input; give the prompt itself");
-  const std::string prompt = read_prompt(options_);
+  const std::string prompt = read_prompt(options_, true);
   if (options_.system_prompt.empty() && !options_.single_turn) {
     system = prompt;
     return;

@@ -33,7 +33,7 @@ int tokenize(const Options& options) {
   Options prompt = options;
   prompt.prompt = options.text;
   prompt.escape = false;
-  const std::string text = read_prompt(prompt);
+  const std::string text = read_prompt(prompt, false);
   const auto tokens = model.tokenize(text, options.special);
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (options.ids) {

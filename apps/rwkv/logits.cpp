@@ -31,7 +31,7 @@ int logits(const Options& options) {
     throw Failure("--tokens and a text are both given: name one");
   const rwkv_api::Model model = open_model(options);
   const bool text = options.tokens.empty();
-  const auto tokens = text ? model.tokenize(read_prompt(options), options.special) : parse_tokens(options.tokens);
+  const auto tokens = text ? model.tokenize(read_prompt(options, false), options.special) : parse_tokens(options.tokens);
   if (tokens.empty()) throw Failure("no tokens: give --tokens 1,2,3 or -p TEXT");
   rwkv_api::Session session(model);
   const size_t chunk = options.chunk ? options.chunk : tokens.size();

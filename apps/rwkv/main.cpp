@@ -173,7 +173,7 @@ void add_ignored(CLI::App* app) {
 
 void add_prompt(CLI::App* app, Options& o) {
   app->add_option("-p,--prompt", o.prompt,
-                  "prompt; \"-\" reads standard input (-p - and -f: without one line break at the end); in a chat the system prompt, or with -sys or -st the first message");
+                  "prompt; \"-\" reads standard input (run and chat leave out a last line break, as of a -f FILE); in a chat the system prompt, or with -sys or -st the first message");
   app->add_option("-f,--file", o.file, "file with the prompt");
   app->add_flag("-e,--escape,!--no-escape", o.escape, "process \\n, \\t, \\xHH in -p (default: yes)");
   app->add_flag("--special", o.special, "names of control tokens in the prompt become those tokens");

@@ -48,7 +48,7 @@ void generate(const Options& options, rwkv_api::Session& session, rwkv_api::Samp
 int run(const Options& options) {
   catch_interrupt();
   if (!options.state_out.empty()) check_writable(options.state_out);
-  const std::string prompt = read_prompt(options);
+  const std::string prompt = read_prompt(options, true);
   Timings timings;
   const Stopwatch load;
   const rwkv_api::Model model = open_model(options);

@@ -163,12 +163,13 @@ std::string process_escapes(const std::string& text) {
   return out;
 }
 
-std::string read_prompt(const Options& options) {
+std::string read_prompt(const Options& options, bool is_continued) {
   if (!options.prompt.empty() && !options.file.empty())
     throw Failure("-p and -f are both given: name one prompt");
   if (options.prompt == "-" || !options.file.empty()) {
     std::string text = read_text(options.prompt == "-" ? "-" : options.file);
-    if (text.ends_with('\n')) text.pop_back();  // editors and echo put it there; to a model it is a token that matters
+    // Editors and echo put it there; to a model that goes on from here it is a token that matters.
+    if (is_continued && text.ends_with('\n')) text.pop_back();
     return text;
   }
   return options.escape ? process_escapes(options.prompt) : options.prompt;

@@ -46,8 +46,9 @@ rwkv_api::Model open_model(const Options& options, const char* device = nullptr)
 rwkv_sampler_options sampler_options(const SamplingOptions& options, const char* default_preset,
                                      std::vector<rwkv_logit_bias>& bias);
 
-// -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for.
-std::string read_prompt(const Options& options);
+// -p TEXT, -p - (standard input) or -f FILE, with escapes processed if asked for. What will be continued comes without the last
+// line break of a file or standard input.
+std::string read_prompt(const Options& options, bool is_continued);
 std::string process_escapes(const std::string& text);
 
 // Control characters that could steer a terminal become visible symbols.
