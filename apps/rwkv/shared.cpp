@@ -23,10 +23,6 @@ extern "C" void on_interrupt(int) {
   interrupted = 1;
 }
 
-}  // namespace
-
-namespace {
-
 bool can_redraw() {
   const char* term = std::getenv("TERM");
   return !term || std::string_view(term) != "dumb";

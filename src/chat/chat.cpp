@@ -124,10 +124,8 @@ ChatTemplate custom(std::string_view spec) {
   return colon_template("custom", std::string(spec.substr(0, bar)), std::string(spec.substr(bar + 1)));
 }
 
-}  // namespace
-
 // The bytes of a white-space character (Unicode's White_Space, as Python's strip takes it) at the start, or 0.
-static size_t blank_at(std::string_view text) {
+size_t blank_at(std::string_view text) {
   static constexpr std::string_view kWide[] = {
       "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",
       "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
@@ -138,6 +136,8 @@ static size_t blank_at(std::string_view text) {
     if (text.starts_with(wide)) return wide.size();
   return 0;
 }
+
+}  // namespace
 
 std::string clean_message(std::string_view text) {
   std::string lines;

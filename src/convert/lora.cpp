@@ -275,6 +275,13 @@ class LoraFile {
     }
   }
 
+  void refuse_folded(const std::string& name) const {
+    if (weights_.ln0_folded && name == "emb.weight")
+      throw Error(Code::kUnsupported,
+                  "{}: changes {}, which {} holds after its first norm; merge it into the original checkpoint",
+                  named_.path, name, weights_.file().path());
+  }
+
   // A tensor under a name of the model: takes its place; web-rwkv's matrices are added, its vectors
   // blended.
   void replace(std::map<std::string, std::unique_ptr<RowPatch>>& patches, const std::string& name,
@@ -290,10 +297,7 @@ class LoraFile {
                   "{}: changes {}, which rwkv.cpp's files hold in another form; merge it into "
                   "the original checkpoint",
                   named_.path, name);
-    if (weights_.ln0_folded && name == "emb.weight")
-      throw Error(Code::kUnsupported,
-                  "{}: changes {}, which {} holds after its first norm; merge it into the original checkpoint",
-                  named_.path, name, weights_.file().path());
+    refuse_folded(name);
     Factor values = decoded(t);
     const bool by_columns = name.ends_with(".att.time_state") ? web_ : role == WeightRole::kLowRank && !web_;
     if (by_columns && !name.ends_with("s_emb_x.weight")) values = transposed(values);
@@ -332,10 +336,7 @@ class LoraFile {
 
   void add(std::map<std::string, std::unique_ptr<RowPatch>>& patches, const std::string& module,
            std::unique_ptr<RowPatch> patch) const {
-    if (weights_.ln0_folded && module == "emb")
-      throw Error(Code::kUnsupported,
-                  "{}: changes {}.weight, which {} holds after its first norm; merge it into the original checkpoint",
-                  named_.path, module, weights_.file().path());
+    refuse_folded(module + ".weight");
     if (const float divisor = divisor_of(weights_, module + ".weight"); divisor != 1)
       patch = std::make_unique<DividedPatch>(std::move(patch), divisor);
     auto& place = patches[module + ".weight"];

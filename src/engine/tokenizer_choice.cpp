@@ -41,10 +41,8 @@ std::unique_ptr<Tokenizer> from_gguf(const TensorFile& file, const std::string& 
   throw Error(Code::kUnsupported, "{}: tokenizer \"{}\", expected \"rwkv\" or \"gpt2\"", file.path(), model);
 }
 
-}  // namespace
-
-static std::unique_ptr<Tokenizer> find_tokenizer(const TensorFile& file, size_t n_vocab, const std::string& tokenizer_path,
-                                                 std::string& why_not) {
+std::unique_ptr<Tokenizer> find_tokenizer(const TensorFile& file, size_t n_vocab, const std::string& tokenizer_path,
+                                          std::string& why_not) {
   if (!tokenizer_path.empty()) return read_tokenizer(tokenizer_path);
   if (const std::string* model = file.meta_string("tokenizer.ggml.model"); model && *model != "none")
     return from_gguf(file, *model);
@@ -57,6 +55,8 @@ static std::unique_ptr<Tokenizer> find_tokenizer(const TensorFile& file, size_t 
                  n_vocab == 50277 || n_vocab == 50304 ? ", here 20B_tokenizer.json of GPT-NeoX" : "");
   return nullptr;
 }
+
+}  // namespace
 
 std::unique_ptr<Tokenizer> choose_tokenizer(const TensorFile& file, size_t n_vocab,
                                             const std::string& tokenizer_path, std::string& why_not) {

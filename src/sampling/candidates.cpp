@@ -23,7 +23,9 @@ void Candidates::assign(std::span<const float> logits) {
   weight.clear();
 }
 
-size_t Candidates::best() const { return index_of(logit, largest_of(logit)); }
+size_t Candidates::best() const {
+  return static_cast<size_t>(std::find(logit.begin(), logit.end(), largest_of(logit)) - logit.begin());
+}
 
 void Candidates::weigh() {
   largest = largest_of(logit);
@@ -57,10 +59,6 @@ float largest_of(std::span<const float> logits) {
     }
   for (; i < logits.size(); ++i) best[0] = std::max(best[0], logits[i]);
   return *std::max_element(best, best + kLanes);
-}
-
-size_t index_of(std::span<const float> logits, float logit) {
-  return static_cast<size_t>(std::find(logits.begin(), logits.end(), logit) - logits.begin());
 }
 
 }  // namespace rwkv

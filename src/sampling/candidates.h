@@ -47,6 +47,4 @@ class Candidates {
 
 // The largest of some logits; -inf when there are none.
 float largest_of(std::span<const float> logits);
-// The first index of `logit`, which must be there.
-size_t index_of(std::span<const float> logits, float logit);
 }  // namespace rwkv
