@@ -59,7 +59,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
     if (weight.takes_blocks())
       for (size_t t = 0; t < rows; ++t)
         table->quantize({x.data() + t * kCols, kCols, wide, blocks.data() + t * n_block * act,
-                         scale.data() + t * n_block, sum.data() + 2 * t * n_block, nullptr});
+                         scale.data() + t * n_block, sum.data() + 2 * t * n_block, nullptr, nullptr});
     for (size_t i = 0; i < weight.n_tile(); ++i) {
       weight.locate(weight.tile(i), args);
       table->linear(args);  // every tile to the same place

@@ -83,6 +83,9 @@ typedef struct rwkv_model_options {
   size_t n_lora;
   bool dense;                 /* read the weights of zeros after relu^2 too: to see what leaving them out gains. Same bits,
                              if weights are finite */
+  bool bf16_activations;      /* BF16 weights times activations that are rounded to BF16, which matrix units (AMX) are
+                             several times faster at when a prompt is read. Other bits, the same on every processor;
+                             weights of other types do not mind */
 } rwkv_model_options;
 
 /* Opens GGUF (also split), PyTorch .pth, safetensors (also sharded), a Hugging Face folder, or rwkv.cpp's

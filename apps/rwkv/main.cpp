@@ -147,7 +147,9 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)")
       ->check(CLI::PositiveNumber);
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
-  app->add_flag("--exact", o.exact, "bits that never depend on chunks, threads or neighbours (always so on the CPU)");
+  app->add_flag("--bf16-activations", o.bf16_activations,
+                "BF16 weights times activations rounded to BF16: with --cpu amx prompts are read faster so");
+  app->add_flag("--exact", o.exact, "float weights times activations as they are, whatever else is asked for");
 }
 
 void add_model(CLI::App* app, Options& o) {

@@ -26,9 +26,8 @@ struct Options {
   std::vector<std::string> lora;
   uint32_t n_thread = 0, activations = 0;
   float v5_norm_eps = 0;
-  bool dense = false;
+  bool dense = false, bf16_activations = false, exact = false;
   bool quiet = false, verbose = false, no_echo = false;
-  bool exact = true;  // nothing on the CPU differs from it today
 
   std::string prompt, file, system_prompt;
   bool escape = true, special = false;

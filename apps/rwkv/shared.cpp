@@ -65,6 +65,7 @@ rwkv_api::Model open_model(const Options& options, const char* device) {
   o.v5_norm_eps = options.v5_norm_eps;
   o.activations = options.activations;
   o.dense = options.dense;
+  o.bf16_activations = options.bf16_activations && !options.exact;
   o.quant = options.quant.empty() ? nullptr : options.quant.c_str();
   std::vector<const char*> lora;
   for (const std::string& file : options.lora) lora.push_back(file.c_str());

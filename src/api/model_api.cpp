@@ -115,6 +115,7 @@ rwkv_status rwkv_model_open(const char* path, const rwkv_model_options* o, rwkv_
     if (options.activations != 0 && options.activations != 8 && options.activations != 16)
       throw Error(Code::kArgument, "activations of {} bits, expected 8 or 16", options.activations);
     options.sparse = !RWKV_FIELD(o, dense, false);
+    options.bf16_activations = RWKV_FIELD(o, bf16_activations, false);
     if (const float eps = RWKV_FIELD(o, v5_norm_eps, 0.0f); eps != 0) {
       if (!(eps > 0 && eps <= 1)) throw Error(Code::kArgument, "v5_norm_eps {}, expected above 0 and at most 1", eps);
       options.v5_norm_eps = eps;

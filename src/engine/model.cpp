@@ -38,7 +38,8 @@ struct Backend {
 constexpr Backend kBackends[] = {
     {"cpu",
      [](const LoadedModel& m, const OpenOptions& options) -> std::unique_ptr<Executor> {
-       CpuOptions cpu{options.n_thread, options.activations, options.sparse, options.isa, {}, options.progress};
+       CpuOptions cpu{options.n_thread, options.activations, options.bf16_activations, options.sparse, options.isa, {},
+                      options.progress};
        if (options.progress && changes_weights(options))
          cpu.progress = [&options](float fraction) { options.progress(0.5f + 0.5f * fraction); };
        cpu.drop = [weights = m.model.weights](std::span<const std::byte> bytes) { weights->drop(bytes); };

@@ -18,7 +18,7 @@ struct OpenOptions {
   std::string isa;
   size_t n_thread = 0;
   unsigned activations = 0;      // 8, 16, or 0: by the weights
-  bool sparse = true;            // see CpuOptions
+  bool bf16_activations = false, sparse = true;  // see CpuOptions
   float v5_norm_eps = 64e-5f;
   std::string tokenizer_path;
   std::string quant;              // type that the matrices get on the way; "": as in the file

@@ -80,6 +80,19 @@ class Command(unittest.TestCase):
         self.assertEqual(last, outs[0][-1200:])
         self.assertTrue(all(abs(x) < 1e3 for x in struct.unpack("<300f", last)))
 
+    def test_bf16_activations_change_what_exact_keeps(self) -> None:
+        demo = DATA.parent.parent / "data" / "demo" / "librwkv-demo.q8_0.gguf"
+        model = str(self.path / "bf16.gguf")
+        self.assertEqual(rwkv("convert", str(demo), model, "--type", "bf16").returncode, 0)
+
+        def logits(*options: str) -> bytes:
+            run = rwkv("logits", "-m", model, "--tokens", "1,2,3,4,5,6,7,8,9", "-o", "-", *options)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            return run.stdout
+        plain = logits()
+        self.assertNotEqual(logits("--bf16-activations"), plain)
+        self.assertEqual(logits("--bf16-activations", "--exact"), plain)
+
     def test_info_as_text_and_json(self) -> None:
         import json
         info = json.loads(rwkv("info", MODEL, "--json").stdout)

@@ -169,6 +169,31 @@ TEST_P(Exactness, survives_snapshot_and_restore) {
   EXPECT_TRUE(same_bits(state, want.state));
 }
 
+TEST_P(Exactness, holds_with_activations_of_bf16) {
+  RandomModel spec = this->spec();
+  spec.type = DType::kBF16;
+  spec.n_embd = 64;  // whole groups of 32
+  spec.n_ffn = 96;
+  const Model model = make_model(spec);
+  const auto tokens = random_tokens(150, spec.n_vocab, 5);
+  const auto rounding = [&](size_t n_thread, const std::string& isa) {
+    CpuOptions options;
+    options.n_thread = n_thread;
+    options.isa = isa;
+    options.bf16_activations = true;
+    return make_cpu_executor(model.plan, options);
+  };
+  const Result want = feed(*rounding(1, ""), tokens, {1});
+  const std::vector<std::vector<size_t>> all_pieces{{150}, {1, 149}, {12, 13, 5, 100}};
+  for (size_t i = 0; i < all_pieces.size(); ++i)
+    expect_same(feed(*rounding(1 + i, ""), tokens, all_pieces[i]), want, "pieces of " + std::to_string(all_pieces[i][0]));
+  for (const cpu::KernelTable* table : other_tables())
+    expect_same(feed(*rounding(2, table->name), tokens, {31}), want, table->name);
+  const Result floats = feed(*make_cpu(model, 1), tokens, {150});
+  EXPECT_FALSE(same_bits(want.logits, floats.logits)) << "the option changed nothing";
+  EXPECT_LE(max_abs_diff(want.logits, floats.logits), 0.1);
+}
+
 INSTANTIATE_TEST_SUITE_P(versions, Exactness, testing::ValuesIn(std::vector<std::string>(std::begin(kVersions), std::end(kVersions))),
                          [](const auto& p) { return name_of_test(p.param); });
 

@@ -81,6 +81,52 @@ TEST(linear, equals_the_scalar_twin_and_the_double_sum) {
       }
 }
 
+// Activations rounded to BF16: the same bits on every instruction set, and the double sum of the rounded ones.
+TEST(linear_bf16, equals_the_scalar_twin_and_the_double_sum) {
+  ThreadPool pool(1);
+  Arena arena;
+  for (const size_t cols : {32, 64, 544, 1088})
+    for (const size_t n_out : {1, 16, 17, 80}) {
+      const auto bytes = weights_of(DType::kBF16, random_floats(n_out * cols, n_out + cols));
+      const cpu::PackedMatrix weight({DType::kBF16, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
+      std::vector<float> w(n_out * cols);
+      info(DType::kBF16).decode(bytes.data(), w.size(), w.data());
+      for (const size_t rows : {1, 2, 7, 13, 37}) {
+        const auto x = random_floats(rows * cols, rows);
+        const auto want = run_linear(cpu::kScalarTable, weight, x, cols, rows, false, true);
+        for_each_table([&](const KernelTable& table) {
+          EXPECT_TRUE(same_bits(run_linear(table, weight, x, cols, rows, false, true), want))
+              << table.name << " " << n_out << "x" << cols << ", " << rows << " rows";
+        });
+        for (size_t t = 0; t < rows; ++t)
+          for (size_t o = 0; o < n_out; ++o) {
+            double sum = 0, size = 0;
+            for (size_t k = 0; k < cols; ++k) {
+              const float rounded = bf16_to_f32(f32_to_bf16(x[t * cols + k]));
+              sum += static_cast<double>(w[o * cols + k]) * static_cast<double>(rounded);
+              size += std::abs(static_cast<double>(w[o * cols + k]) * static_cast<double>(rounded));
+            }
+            // 16 steps of a chain, and one addition for each 32 k.
+            ASSERT_NEAR(want[t * weight.n_panel() * kLanes + o], sum, size * static_cast<double>(18 + cols / 32) * 0x1p-24);
+          }
+      }
+    }
+}
+
+TEST(linear_bf16, rounds_activations_to_nearest_even) {
+  const float values[] = {0.0f, -0.0f, 1.0f, 1.00390625f, 1.01171875f, 1.0039063f, -3.4e38f, INFINITY, -INFINITY, NAN, 65504.0f};
+  std::vector<float> x(32);
+  std::copy(std::begin(values), std::end(values), x.begin());
+  for_each_table([&](const KernelTable& table) {
+    std::vector<uint16_t> out(32);
+    table.quantize({x.data(), 32, false, nullptr, nullptr, nullptr, out.data(), nullptr});
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (std::isnan(x[i])) EXPECT_TRUE(std::isnan(bf16_to_f32(out[i]))) << table.name;
+      else EXPECT_EQ(out[i], f32_to_bf16(x[i])) << table.name << " " << x[i];
+    }
+  });
+}
+
 TEST(packed, f32_that_sixteen_bits_hold_takes_sixteen_bits) {
   ThreadPool pool(2);
   Arena arena;

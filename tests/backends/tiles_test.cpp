@@ -16,14 +16,16 @@ namespace rwkv::cpu::on_a_tile_model {
 #include "backends/cpu/simd/scalar.h"
 #include "backends/cpu/simd/whole_parts.h"
 
+#include "backends/cpu/simd/tile_chain.h"
+
 #include "backends/cpu/simd/tile_model.h"
 
 #include "backends/cpu/kernels/math.inl.h"
+#include "backends/cpu/kernels/cut.inl.h"
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
+#include "backends/cpu/kernels/linear_bf16_tiles.inl.h"
 #include "backends/cpu/kernels/linear_tiles.inl.h"
-
-#include "backends/cpu/kernels/linear_plain.inl.h"
 
 #include "backends/cpu/kernels/linear_slices.inl.h"
 
@@ -34,7 +36,7 @@ KernelTable table() {
   KernelTable out = kScalarTable;
   out.name = "tile model";
   for (const bool wide : {false, true}) out.act_bytes[wide] = act_bytes(wide);
-  out.linear = linear_blocks;
+  out.linear = [](const LinearArgs& a) { a.x_bf16 ? linear_bf16(a) : linear_blocks(a); };
   out.quantize = quantize;
   return out;
 }
@@ -67,6 +69,25 @@ TEST_P(Tiles, give_the_bits_of_the_scalar_kernels) {
     }
   }
 }
+TEST(bf16_tiles, give_the_bits_of_the_scalar_kernels) {
+  ThreadPool pool(1);
+  Arena arena;
+  const cpu::KernelTable tiles = cpu::on_a_tile_model::table();
+  for (const size_t n_out : {16, 80, 272})
+    for (const size_t cols : {32, 544, 1088}) {  // less than a piece of k, more, and more than two
+      const std::vector<std::byte> bytes = random_matrix(DType::kBF16, n_out * cols);
+      const cpu::PackedMatrix weight({DType::kBF16, n_out, cols, bytes, "w"}, cpu::PackOrder::kPanels, pool, arena);
+      for (const size_t rows : {1, 16, 17, 32, 50}) {
+        std::mt19937_64 random(rows);
+        std::vector<float> x(rows * cols);
+        for (float& v : x) v = std::uniform_real_distribution<float>(-2, 2)(random);
+        EXPECT_TRUE(same_bits(run_linear(tiles, weight, x, cols, rows, false, true),
+                              run_linear(cpu::kScalarTable, weight, x, cols, rows, false, true)))
+            << n_out << "x" << cols << ", " << rows << " rows";
+      }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(types, Tiles, testing::ValuesIn(kBlockTypes),
                          [](const auto& p) { return std::string(name(p.param)); });
 

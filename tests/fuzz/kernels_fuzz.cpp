@@ -44,10 +44,11 @@ void compare(const Case& c, Bytes& bytes) {
   Arena arena;
   const cpu::PackedMatrix weight({c.type, c.n_out, c.cols, matrix, "w"},
                                  c.by_unit ? cpu::PackOrder::kByUnit : cpu::PackOrder::kPanels, pool, arena);
-  const std::vector<float> want = test::run_linear(cpu::kScalarTable, weight, x, c.cols, c.rows, c.wide);
+  const bool bf16 = c.type == DType::kBF16 && c.wide && !c.by_unit;
+  const std::vector<float> want = test::run_linear(cpu::kScalarTable, weight, x, c.cols, c.rows, c.wide, bf16);
   for (const cpu::KernelTable* table : cpu::compiled_tables())
     if (cpu::can_run(*table)) {
-      const std::vector<float> got = test::run_linear(*table, weight, x, c.cols, c.rows, c.wide);
+      const std::vector<float> got = test::run_linear(*table, weight, x, c.cols, c.rows, c.wide, bf16);
       if (std::memcmp(got.data(), want.data(), want.size() * sizeof(float)) != 0) {
         std::fprintf(stderr, "%s differs from scalar: %s %zux%zu, %zu rows, %s, %s\n", table->name,
                      std::string(name(c.type)).c_str(), c.n_out, c.cols, c.rows, c.wide ? "16 bits" : "8 bits",

@@ -9,9 +9,11 @@
 
 namespace rwkv::test {
 
-// x [rows, cols] with stride x_stride; returns [rows, whole panels of outputs].
+// x [rows, cols] with stride x_stride; returns [rows, whole panels of outputs]. bf16: x is rounded, as
+// CpuOptions::bf16_activations does.
 inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::PackedMatrix& weight,
-                              const std::vector<float>& x, size_t x_stride, size_t rows, bool wide = false) {
+                              const std::vector<float>& x, size_t x_stride, size_t rows, bool wide = false,
+                              bool bf16 = false) {
   const size_t y_stride = weight.n_panel() * cpu::kLanes, n_block = weight.cols() / 32;
   std::vector<float> y(rows * y_stride, NAN), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * table.act_bytes[wide]);
@@ -22,8 +24,16 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   args.x = x.data();
   args.x_stride = x_stride;
   args.rows = rows;
-  for (size_t t = 0; t < rows && (weight.takes_blocks() || sparse); ++t) {
-    cpu::QuantizeArgs row{x.data() + t * x_stride, weight.cols(), wide, nullptr, nullptr, nullptr, nullptr};
+  const size_t bf16_stride = weight.cols() + 32;
+  std::vector<uint16_t> x_bf16(bf16 ? rows * bf16_stride : 0);
+  if (bf16) {
+    args.x = nullptr;
+    args.x_bf16 = x_bf16.data();
+    args.x_stride = bf16_stride;
+  }
+  for (size_t t = 0; t < rows && (weight.takes_blocks() || sparse || bf16); ++t) {
+    cpu::QuantizeArgs row{x.data() + t * x_stride, weight.cols(), wide, nullptr, nullptr, nullptr, nullptr, nullptr};
+    if (bf16) row.bf16 = x_bf16.data() + t * bf16_stride;
     if (sparse) row.active = active.data() + t * n_block * cpu::kActiveBytes;
     if (weight.takes_blocks()) {
       row.blocks = blocks.data() + t * n_block * table.act_bytes[wide];

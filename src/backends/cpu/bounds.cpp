@@ -98,7 +98,9 @@ Bounds CpuExecutor::measure_bounds() {
     if (const auto* linear = std::get_if<PackedLinear>(&op))
       for (const PackedLinear::Part& part : linear->parts) {
         const Matrix& m = part.part->weight;
-        double& sum = part.weight.takes_blocks() ? dots[{linear->inputs[part.input].wide, part.weight.pack()}] : out.fma_per_token;
+        const PackedLinear::Input& input = linear->inputs[part.input];
+        double& sum =
+            input.form == PackedLinear::Form::kFloats ? out.fma_per_token : dots[{input.wide(), part.weight.pack()}];
         sum += 2.0 * static_cast<double>(m.rows * m.cols);
       }
   out.bytes_per_token = static_cast<double>(weight_bytes(ops_));

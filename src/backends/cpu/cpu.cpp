@@ -151,7 +151,7 @@ void CpuExecutor::pack(const CpuOptions& options) {
   const PackOptions how{options.activations == 0   ? Activations::kByWeights
                         : options.activations == 8 ? Activations::k8
                                                    : Activations::k16,
-                        options.sparse};
+                        options.bf16_activations, options.sparse};
   ops_ = pack_ops(plan_->body, pool_, arena_, how, packed);
   head_ = ops_.size();
   for (PackedOp& op : pack_ops(plan_->head, pool_, arena_, how, packed)) ops_.push_back(std::move(op));

@@ -60,6 +60,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   struct LinearInput {
     float* x;  // float weights: copied here, or with many rows where the value lies
     size_t x_stride;
+    uint16_t* x_bf16;  // or, with that stride, rounded
     uint8_t* blocks;  // block types: blocks, scales, sums of the quantized rows
     float* scale;
     int32_t* sum;

@@ -40,6 +40,7 @@ struct LinearArgs {
   size_t count, k;            // panels, values of k
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;
+  const uint16_t* x_bf16;     // null, or x rounded to bf16, with that stride, for kBF16 alone: k is a multiple of 32
   float* y;                   // [rows], stride y_stride
   size_t y_stride;
   bool goes_on;               // y holds the chain of the k before
@@ -62,6 +63,7 @@ struct QuantizeArgs {
   uint8_t* blocks;
   float* scale;
   int32_t* sum;
+  uint16_t* bf16;  // null, or where x goes rounded to bf16, instead of blocks
   // Null, or where the places of values that are not 0 go; `blocks` then holds those alone, unless they are so many that
   // the first number is kNoLists. For float weights `blocks` is null: only the places are wanted.
   uint8_t* active;

@@ -8,18 +8,24 @@
 namespace rwkv::cpu {
 namespace {
 
+using Form = PackedLinear::Form;
+
+// A line of cache more than a row: tiles of rows would else lie in one set of the first-level cache.
+size_t bf16_stride(const PackedLinear::Input& input) { return round_up(input.cols, 32) + 32; }
+
 // Places of one input in the staging ring, from its beginning; floats are copied for few rows only.
 struct Layout {
   size_t x, blocks, scale, sum, active, size;
 };
 Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
   const size_t lists = input.sparse ? std::min(rows, kSparseRows) * input.cols / 32 * kActiveBytes : 0;
-  if (!input.quantized) {
+  if (input.form == Form::kBF16) return {0, 0, 0, 0, 0, round_up(rows * bf16_stride(input) * sizeof(uint16_t), 64)};
+  if (input.form == Form::kFloats) {
     const size_t bytes = rows < kManyRows ? rows * round_up(input.cols + kLanes, kLanes) * sizeof(float) : 0;
     return {0, 0, 0, 0, bytes, round_up(bytes + lists, 64)};
   }
   const size_t n_block = rows * input.cols / 32;
-  const size_t scale = n_block * table.act_bytes[input.wide], sum = scale + n_block * sizeof(float);
+  const size_t scale = n_block * table.act_bytes[input.wide()], sum = scale + n_block * sizeof(float);
   const size_t active = sum + n_block * 2 * sizeof(int32_t);
   return {0, 0, scale, sum, active, round_up(active + lists, 64)};
 }
@@ -45,7 +51,10 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
     const PackedLinear::Input& input = op.inputs[i];
     const Layout layout = layout_of(input, rows_, table_);
     LinearInput* out = new (inputs + i) LinearInput{};
-    if (input.quantized) {
+    if (input.form == Form::kBF16) {
+      out->x_bf16 = reinterpret_cast<uint16_t*>(at);
+      out->x_stride = bf16_stride(input);
+    } else if (input.blocks()) {
       out->blocks = reinterpret_cast<uint8_t*>(at + layout.blocks);
       out->scale = reinterpret_cast<float*>(at + layout.scale);
       out->sum = reinterpret_cast<int32_t*>(at + layout.sum);
@@ -69,10 +78,12 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
     const LinearInput& out = job.inputs[i];
     const float* x = row(input.value, t) + input.offset;
     const size_t n_block = input.cols / 32;
-    QuantizeArgs args{x, input.cols, input.wide, nullptr, nullptr, nullptr, nullptr};
+    QuantizeArgs args{x, input.cols, input.wide(), nullptr, nullptr, nullptr, nullptr, nullptr};
     if (out.active) args.active = out.active + t * n_block * kActiveBytes;
-    if (input.quantized) {
-      args.blocks = out.blocks + t * n_block * table_.act_bytes[input.wide];
+    if (input.form == Form::kBF16) {
+      args.bf16 = out.x_bf16 + t * out.x_stride;
+    } else if (input.blocks()) {
+      args.blocks = out.blocks + t * n_block * table_.act_bytes[input.wide()];
       args.scale = out.scale + t * n_block;
       args.sum = out.sum + 2 * t * n_block;
     } else if (job.rows < kManyRows) {
@@ -80,7 +91,7 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
       float* copy = out.x + t * out.x_stride;
       std::fill(std::copy_n(x, input.cols, copy), copy + out.x_stride, 0.0f);
     }
-    if (args.blocks || args.active) n_active += table_.quantize(args);
+    if (args.blocks || args.bf16 || args.active) n_active += table_.quantize(args);
   }
   return n_active;
 }
@@ -93,10 +104,11 @@ void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) co
     part.weight.locate(tile.panels, args);
     args.x = in.x;
     args.x_stride = in.x_stride;
+    args.x_bf16 = in.x_bf16;
     args.rows = job.rows;
     args.y = y;
     args.y_stride = tile.panels.count * kLanes;
-    args.wide = job.op->inputs[part.input].wide;
+    args.wide = job.op->inputs[part.input].wide();
     args.blocks = in.blocks;
     args.scale = in.scale;
     args.sum = in.sum;

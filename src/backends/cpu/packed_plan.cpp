@@ -36,16 +36,25 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
   for (const Vector& mix : op.mix) out.mix.emplace_back(mix);
   return out;
 }
+PackedLinear::Form form_of(const PackedMatrix& weight, const PackOptions& options) {
+  using Form = PackedLinear::Form;
+  if (!weight.takes_blocks()) {
+    const bool rounds = options.bf16_activations && weight.pack() == Pack::kBF16 && !weight.by_unit() && weight.cols() % 32 == 0;
+    return rounds ? Form::kBF16 : Form::kFloats;
+  }
+  const bool wide = options.activations == Activations::kByWeights ? weight.prefers_wide() : options.activations == Activations::k16;
+  return wide ? Form::kBlocks16 : Form::kBlocks8;
+}
 PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
+  const PackOptions& options = packer.options;
   for (const LinearPart& part : op.parts) {
-    const PackOrder order = packer.options.sparse && part.sparse ? PackOrder::kByUnit : PackOrder::kPanels;
+    const bool on_a_matrix_unit = options.bf16_activations && part.weight.dtype == DType::kBF16;  // those have no zeros to skip
+    const PackOrder order = options.sparse && part.sparse && !on_a_matrix_unit ? PackOrder::kByUnit : PackOrder::kPanels;
     out.parts.push_back({&part, PackedMatrix(part.weight, order, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
-    const Activations activations = packer.options.activations;
-    const bool wide = activations == Activations::kByWeights ? weight.prefers_wide() : activations == Activations::k16;
-    out.parts.back().input = input_of(out, {part.in, part.in_offset, part.weight.cols, weight.takes_blocks(),
-                                            weight.takes_blocks() && wide, weight.by_unit()});
+    out.parts.back().input =
+        input_of(out, {part.in, part.in_offset, part.weight.cols, form_of(weight, options), weight.by_unit()});
     packer.done(part.weight);
   }
   out.make_tiles(packer.pool.size());
@@ -125,11 +134,11 @@ size_t PackedLinear::sparse_cols() const {
   for (const Input& input : inputs) cols += input.sparse ? input.cols : 0;
   return cols;
 }
-bool PackedLinear::any_blocks() const {
-  return std::any_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
+bool PackedLinear::any_floats() const {
+  return std::any_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.form == Form::kFloats; });
 }
-bool PackedLinear::only_blocks() const {
-  return std::all_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.quantized; });
+bool PackedLinear::only_floats() const {
+  return std::all_of(inputs.begin(), inputs.end(), [](const Input& input) { return input.form == Form::kFloats; });
 }
 
 std::vector<PackedOp> pack_ops(std::span<const Op> ops, ThreadPool& pool, Arena& arena, const PackOptions& options,

@@ -42,12 +42,15 @@ struct PackedLinear {
     PackedVector bias;
     size_t input = 0;  // which of `inputs`
   };
-  // Columns of a value that some parts read, as floats or quantized to 8 bits or 16 (wide); sparse: for matrices
-  // that are stored by unit.
+  enum class Form : uint8_t { kFloats, kBF16, kBlocks8, kBlocks16 };
+  // Columns of a value that some parts read; sparse: for matrices that are stored by unit.
   struct Input {
     Value value;
     size_t offset, cols;
-    bool quantized, wide, sparse;
+    Form form;
+    bool sparse;
+    bool blocks() const { return form == Form::kBlocks8 || form == Form::kBlocks16; }
+    bool wide() const { return form == Form::kBlocks16; }
     bool operator==(const Input&) const = default;
   };
   struct Tile {
@@ -66,8 +69,8 @@ struct PackedLinear {
   // All parts, as PackedMatrix does; nothing where there is not enough memory.
   void lay_in_panels(ThreadPool& pool);
   size_t sparse_cols() const;  // of all sparse inputs
-  bool any_blocks() const;   // inputs that are quantized: some, all
-  bool only_blocks() const;
+  bool any_floats() const;     // inputs that are read as they are: some, only those
+  bool only_floats() const;
 };
 struct PackedWkv4 {
   const Wkv4Op* op;
@@ -95,6 +98,7 @@ enum class Activations : uint8_t { kByWeights, k8, k16 };
 
 struct PackOptions {
   Activations activations = Activations::kByWeights;
+  bool bf16_activations = false;  // CpuOptions
   bool sparse = true;  // matrices whose inputs are mostly zeros are stored by unit, if their type can be
 };
 

@@ -52,7 +52,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
     }
     if (const auto* linear = std::get_if<PackedLinear>(&op)) {
       job_ = stage_inputs(*linear, serial + 1);  // the next stage's
-      if (!linear->any_blocks()) return {};
+      if (linear->only_floats()) return {};
     }
     return {(rows_ + kRowsAPiece - 1) / kRowsAPiece, nullptr};
   }
@@ -72,7 +72,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
           activity_[i].active += n_active;
         }
       }
-      return {linear->n_chunk(few), few || linear->only_blocks() ? job_ : nullptr};
+      return {linear->n_chunk(few), few || !linear->any_floats() ? job_ : nullptr};
     }
     if (const size_t n = count_chunks(op)) return {n, nullptr};
     run_rows(op, Phase::kAll, 0, rows_);

@@ -64,7 +64,10 @@ inline double dot_loop_of(size_t n, Pack pack) {
     default: return dot_loop_of<kWide, 255, 128, 32>(n);
   }
 }
-inline double dot_loop(size_t n, bool wide, Pack pack) { return wide ? dot_loop_of<true>(n, pack) : dot_loop_of<false>(n, pack); }
+inline double dot_loop(size_t n, bool wide, Pack pack) {
+  if (pack == Pack::kBF16) return fma_loop(n);  // of linear_bf16.inl.h
+  return wide ? dot_loop_of<true>(n, pack) : dot_loop_of<false>(n, pack);
+}
 
 // Reads n bytes (a multiple of 4096) once, in kStreams streams.
 template <size_t kStreams>

@@ -81,7 +81,9 @@ inline void linear_rows(const LinearArgs& a) {
 
 inline void linear_blocks(const LinearArgs& a);         // dispatch.inl.h
 inline void linear_floats_by_unit(const LinearArgs& a);  // linear_sparse.inl.h
+inline void linear_bf16(const LinearArgs& a);            // linear_bf16.inl.h
 inline void linear(const LinearArgs& a) {
+  if (a.x_bf16) return linear_bf16(a);
   if (a.by_unit && a.pack <= kLastFloat) return linear_floats_by_unit(a);
   switch (a.pack) {
     case Pack::kF32: return linear_rows<WeightsF32>(a);

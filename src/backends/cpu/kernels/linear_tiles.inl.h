@@ -1,84 +1,120 @@
-// Many rows times blocks on a matrix unit (AMX): up to 16 rows of activations times a panel, a group of k at a time. The unit makes
-// the exact sums of integers; the chain over blocks is that of linear_quant.inl.h, and so are the bits.
+// Many rows times blocks on a matrix unit (AMX): weights are unpacked once, to signed bytes and float scales in a scratch,
+// then 16 rows of activations pass at a time. The unit makes the exact sums of integers; the chain over blocks is that of
+// linear_quant.inl.h, and so are the bits.
 
 constexpr size_t kTileRows = 16, kFewTileRows = 8;  // with fewer rows than these, tiles are mostly empty
 
-// sums [plane][row][output] of half kHalf (or all) of block b.
-template <class F, bool kWide, size_t kHalf>
-inline void tile_sums(const uint8_t* w, size_t b, const uint8_t* act, size_t act_stride, int32_t* sums) {
-  constexpr size_t kSteps = F::kGroup / 4;
-  alignas(64) uint8_t weights[64 * kSteps];
-#pragma GCC unroll 8
-  for (size_t j = 0; j < kSteps; ++j) store_w(weights + 64 * j, F::vec(w, b, kSteps * kHalf + j));
-  tile_load_weights(weights);
-  for (size_t plane = 0; plane < act_planes(kWide); ++plane)
-    tile_multiply(act + plane * kActPlane + F::kGroup * kHalf, act_stride, sums + plane * kTileRows * kLanes);
-}
+// A block of 32 k: f32 scales of the groups and, of pairs, d; minima likewise; v_0..v_7.
+template <size_t kTheGroup, int32_t kOffset, bool kWithMin, bool kOfPairs>
+struct TilePanel {
+  static constexpr size_t kGroup = kTheGroup, kGroups = 32 / kGroup;
+  static constexpr bool kHasMin = kWithMin, kPairs = kOfPairs;
+  static_assert(kGroups == 1 || kPairs || !kHasMin, "no type has groups with a minimum each and no common d");
+  static constexpr size_t kMins = 64 * (kGroups + (kPairs ? 1 : 0)), kVecs = 2 * kMins, kBytes = kVecs + 512;
 
-// s and s_a of linear_quant.inl.h.
-struct TileGroup {
-  Vec sum;
-  float sum_a;
+  template <class F>
+  static void unpack(const uint8_t* from, size_t b, uint8_t* u) {
+    for (size_t g = 0; g < kGroups; ++g) put(u + 64 * g, F::scale(from, b, g));
+    if constexpr (kHasMin)
+      for (size_t g = 0; g < kGroups; ++g) put(u + kMins + 64 * g, F::min(from, b, g));
+    if constexpr (kPairs) put(u + 64 * kGroups, F::d(from));
+    if constexpr (kPairs && kHasMin) put(u + kMins + 64 * kGroups, F::dmin(from));
+    for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, F::vec(from, b, j));
+    finish(u);
+  }
+  // Vectors are there as unsigned bytes.
+  static void finish(uint8_t* u) {
+    for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, take_off(load_w(u + kVecs + 64 * j), kOffset));
+  }
+  static Vec scale(const uint8_t* u, size_t g) { return load(reinterpret_cast<const float*>(u + 64 * g)); }
+  static Vec min(const uint8_t* u, size_t g) { return scale(u + kMins, g); }
+  static Vec d(const uint8_t* u) { return scale(u, kGroups); }
+  static Vec dmin(const uint8_t* u) { return min(u, kGroups); }
+
+ private:
+  static void put(uint8_t* u, Vec v) { store(reinterpret_cast<float*>(u), v); }
 };
-template <class F, bool kWide>
-inline TileGroup tile_group(const LinearArgs& a, const int32_t* sums, size_t at, size_t half) {
-  const int32_t sum_a = F::kGroup == 32 ? a.sum[2 * at] + a.sum[2 * at + 1] : a.sum[2 * at + half];
+
+// s of linear_quant.inl.h, of one row.
+template <bool kWide>
+inline Vec tile_sum(const int32_t* sums) {
   IVec total = load_sums(sums);
   if (act_planes(kWide) == 2) total = times256(total) + load_sums(sums + kTileRows * kLanes);
-  return {to_float(total + iset1(-F::kOffset * sum_a)), static_cast<float>(sum_a)};
+  return to_float(total);
 }
 
-template <class F, bool kWide>
-inline void tile_block(const LinearArgs& a, const uint8_t* w, size_t b, size_t at, size_t n_row, Vec* acc) {
-  constexpr size_t kGroups = 32 / F::kGroup;
-  static_assert(kGroups == 1 || F::kPairs || !F::kHasMin);
+template <class P, bool kWide>
+[[gnu::always_inline]] inline void tile_block(const LinearArgs& a, const uint8_t* u, size_t at, size_t n_row, Vec* acc) {
   const size_t stride = a.row_blocks * act_bytes(kWide);
-  alignas(64) int32_t sums[kGroups][act_planes(kWide) * kTileRows * kLanes];
-  tile_sums<F, kWide, 0>(w, b, a.blocks + at * act_bytes(kWide), stride, sums[0]);
-  if constexpr (kGroups == 2) tile_sums<F, kWide, 1>(w, b, a.blocks + at * act_bytes(kWide), stride, sums[1]);
+  alignas(64) int32_t sums[P::kGroups][act_planes(kWide) * kTileRows * kLanes];
+  for (size_t g = 0; g < P::kGroups; ++g) {
+    tile_load_weights(u + P::kVecs + 16 * P::kGroup * g);
+    for (size_t plane = 0; plane < act_planes(kWide); ++plane)
+      tile_multiply(a.blocks + at * act_bytes(kWide) + plane * kActPlane + P::kGroup * g, stride, sums[g] + plane * kTileRows * kLanes);
+  }
+#pragma GCC unroll 16
   for (size_t n = 0; n < n_row; ++n, at += a.row_blocks) {
-    const Vec scale_a = set1(a.scale[at]);
-    const TileGroup first = tile_group<F, kWide>(a, sums[0] + n * kLanes, at, 0);
-    if constexpr (F::kPairs) {
-      const TileGroup second = tile_group<F, kWide>(a, sums[1] + n * kLanes, at, 1);
-      const Vec both = mul_add(F::scale(w, b, 1), second.sum, F::scale(w, b, 0) * first.sum);
-      if constexpr (F::kHasMin) {
-        const Vec mins = mul_add(F::min(w, b, 1), set1(second.sum_a), F::min(w, b, 0) * set1(first.sum_a));
-        acc[n] = mul_add(neg_mul_add(F::dmin(w), mins, F::d(w) * both), scale_a, acc[n]);
+    const Vec first = tile_sum<kWide>(sums[0] + n * kLanes), scale_a = set1(a.scale[at]);
+    if constexpr (P::kPairs) {
+      const Vec both = mul_add(P::scale(u, 1), tile_sum<kWide>(sums[1] + n * kLanes), P::scale(u, 0) * first);
+      if constexpr (P::kHasMin) {
+        const Vec min = P::min(u, 0) * set1(static_cast<float>(a.sum[2 * at]));
+        const Vec mins = mul_add(P::min(u, 1), set1(static_cast<float>(a.sum[2 * at + 1])), min);
+        acc[n] = mul_add(neg_mul_add(P::dmin(u), mins, P::d(u) * both), scale_a, acc[n]);
       } else {
-        acc[n] = mul_add(both, F::d(w) * scale_a, acc[n]);
+        acc[n] = mul_add(both, P::d(u) * scale_a, acc[n]);
       }
     } else {
-      acc[n] = mul_add(first.sum, F::scale(w, b, 0) * scale_a, acc[n]);
-      if (F::kHasMin) acc[n] = neg_mul_add(F::min(w, b, 0), set1(a.scale[at] * first.sum_a), acc[n]);
-      if constexpr (kGroups == 2) {
-        const TileGroup second = tile_group<F, kWide>(a, sums[1] + n * kLanes, at, 1);
-        acc[n] = mul_add(second.sum, F::scale(w, b, 1) * scale_a, acc[n]);
-      }
+      acc[n] = mul_add(first, P::scale(u, 0) * scale_a, acc[n]);
+      if constexpr (P::kHasMin)
+        acc[n] = neg_mul_add(P::min(u, 0), set1(a.scale[at] * static_cast<float>(a.sum[2 * at] + a.sum[2 * at + 1])), acc[n]);
+      if constexpr (P::kGroups == 2) acc[n] = mul_add(tile_sum<kWide>(sums[1] + n * kLanes), P::scale(u, 1) * scale_a, acc[n]);
     }
   }
 }
 
-template <class F, bool kWide>
-inline void tile_rows(const LinearArgs& a, size_t row, size_t n_row) {
-  tile_begin(n_row, F::kGroup);
+// kFull: n_row is 16, so that the chains stay in registers.
+template <class P, bool kWide, bool kFull>
+inline void tile_rows(const LinearArgs& a, size_t row, size_t some_rows) {
+  const size_t n_row = kFull ? kTileRows : some_rows;
+  tile_begin(n_row, P::kGroup);
   for (size_t i = 0; i < a.count; ++i) {
-    const uint8_t* w = a.panels + i * a.panel_stride;
+    float* const y = a.y + row * a.y_stride + i * kLanes;
     Vec acc[kTileRows];
-    for (size_t n = 0; n < n_row; ++n)
-      acc[n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + i * kLanes) : zero();
-    for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32, w += F::kBytes)
-      for (size_t b = 0; b < F::kUnit / 32; ++b)
-        tile_block<F, kWide>(a, w, b, row * a.row_blocks + block + b, n_row, acc);
-    for (size_t n = 0; n < n_row; ++n) store(a.y + (row + n) * a.y_stride + i * kLanes, acc[n]);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < n_row; ++n) acc[n] = a.goes_on ? load(y + n * a.y_stride) : zero();
+    const uint8_t* u = a.panels + i * a.panel_stride;
+    for (size_t b = 0; b < a.k / 32; ++b, u += P::kBytes) tile_block<P, kWide>(a, u, row * a.row_blocks + b, n_row, acc);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < n_row; ++n) store(y + n * a.y_stride, acc[n]);
   }
   tile_end();
+}
+template <class P, bool kWide>
+inline void tile_cut(const LinearArgs& a) {
+  size_t row = 0;
+  for (; row + kTileRows <= a.rows; row += kTileRows) tile_rows<P, kWide, true>(a, row, kTileRows);
+  if (row < a.rows) tile_rows<P, kWide, false>(a, row, a.rows - row);
 }
 
 template <class F, bool kWide>
 inline void quant_rows(const LinearArgs& a) {
-  for (size_t row = 0; row < a.rows; row += kTileRows)
-    tile_rows<F, kWide>(a, row, a.rows - row < kTileRows ? a.rows - row : kTileRows);
+  using P = TilePanel<F::kGroup, F::kOffset, F::kHasMin, F::kPairs>;
+  alignas(64) uint8_t scratch[kCutBlocks * P::kBytes];  // up to 22 KB, which stay in the first-level cache
+  const size_t n_block = a.k / 32;
+  for (size_t i = 0; i < a.count; ++i) {
+    LinearArgs panel = a;
+    panel.count = 1;
+    panel.y += i * kLanes;
+    for (size_t first = 0; first < n_block; first += kCutBlocks) {
+      const size_t n = n_block - first < kCutBlocks ? n_block - first : kCutBlocks;
+      for (size_t at = first; at < first + n; ++at) {
+        const uint8_t* unit = a.panels + i * a.panel_stride + at / (F::kUnit / 32) * F::kBytes;
+        P::template unpack<F>(unit, at % (F::kUnit / 32), scratch + (at - first) * P::kBytes);
+      }
+      tile_cut<P, kWide>(cut_of<kWide>(panel, scratch, P::kBytes, first, n));
+    }
+  }
 }
 template <class F>
 inline void linear_quant(const LinearArgs& a) {
@@ -86,6 +122,12 @@ inline void linear_quant(const LinearArgs& a) {
   else quant_rows<F, false>(a);
 }
 
+// What linear_slices.inl.h makes of its pieces.
+template <class F, bool kWide, bool>
+struct PlainOf {
+  using Panel = TilePanel<32, F::kOffset, F::kHasMin, false>;
+  static void rows(const LinearArgs& a) { tile_cut<Panel, kWide>(a); }
+};
 template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a);  // linear_slices.inl.h
 template <class F>

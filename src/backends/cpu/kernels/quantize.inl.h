@@ -23,8 +23,22 @@ inline size_t count_active(const float* x, size_t k) {
   return n;
 }
 
+// To nearest, ties to even; NaN stays one.
+inline void round_to_bf16(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; ++i) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, x + i, sizeof bits);
+    const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+    out[i] = static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
+  }
+}
+
 // One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
 inline size_t quantize(const QuantizeArgs& a) {
+  if (a.bf16) {
+    round_to_bf16(a.x, a.k, a.bf16);
+    return 0;
+  }
   const size_t n_active = a.active ? count_active(a.x, a.k) : 0;
   const bool lists = a.active && n_active * kActiveShare <= a.k;
   if (a.active) a.active[0] = kNoLists;

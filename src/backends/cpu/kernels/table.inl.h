@@ -2,6 +2,8 @@
 #include "backends/cpu/kernels/math.inl.h"
 
 #include "backends/cpu/kernels/linear.inl.h"
+#include "backends/cpu/kernels/linear_bf16.inl.h"
+#include "backends/cpu/kernels/cut.inl.h"
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
 #include "backends/cpu/kernels/linear_quant.inl.h"
