@@ -55,11 +55,23 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   args.scale = scale.data();
   args.sum = sum.data();
   args.row_blocks = n_block;
+  const cpu::ActTiles& tiles = table->act_tiles;
+  const bool tiled = weight.takes_blocks() && !wide && tiles.rows > 0 && rows >= tiles.from;
+  const AlignedBuffer in_tiles(tiled ? (rows + tiles.rows - 1) / tiles.rows * n_block * tiles.bytes : 1);
+  if (tiled) args.tiles = in_tiles.as<uint8_t>();
   for (auto _ : state) {
-    if (weight.takes_blocks())
-      for (size_t t = 0; t < rows; ++t)
-        table->quantize({x.data() + t * kCols, kCols, wide, blocks.data() + t * n_block * act,
-                         scale.data() + t * n_block, sum.data() + 2 * t * n_block, nullptr, nullptr});
+    for (size_t t = 0; t < rows && weight.takes_blocks(); ++t) {
+      cpu::QuantizeArgs row{};
+      row.x = x.data() + t * kCols;
+      row.k = kCols;
+      row.wide = wide;
+      row.blocks = blocks.data() + t * n_block * act;
+      row.scale = scale.data() + t * n_block;
+      row.sum = sum.data() + 2 * t * n_block;
+      if (tiled) row.tile = in_tiles.as<uint8_t>() + t / tiles.rows * n_block * tiles.bytes;
+      row.lane = tiled ? t % tiles.rows : 0;
+      table->quantize(row);
+    }
     for (size_t i = 0; i < weight.n_tile(); ++i) {
       weight.locate(weight.tile(i), args);
       table->linear(args);  // every tile to the same place

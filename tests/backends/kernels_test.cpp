@@ -119,7 +119,11 @@ TEST(linear_bf16, rounds_activations_to_nearest_even) {
   std::copy(std::begin(values), std::end(values), x.begin());
   for_each_table([&](const KernelTable& table) {
     std::vector<uint16_t> out(32);
-    table.quantize({x.data(), 32, false, nullptr, nullptr, nullptr, out.data(), nullptr});
+    cpu::QuantizeArgs args{};
+    args.x = x.data();
+    args.k = 32;
+    args.bf16 = out.data();
+    table.quantize(args);
     for (size_t i = 0; i < x.size(); ++i) {
       if (std::isnan(x[i])) EXPECT_TRUE(std::isnan(bf16_to_f32(out[i]))) << table.name;
       else EXPECT_EQ(out[i], f32_to_bf16(x[i])) << table.name << " " << x[i];

@@ -18,6 +18,9 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   std::vector<float> y(rows * y_stride, NAN), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * table.act_bytes[wide]);
   std::vector<int32_t> sum(2 * rows * n_block);
+  const cpu::ActTiles& act_tiles = table.act_tiles;
+  AlignedBuffer tile_bytes(act_tiles.rows == 0 ? 1 : (rows + act_tiles.rows - 1) / act_tiles.rows * n_block * act_tiles.bytes);
+  auto* const tiles = tile_bytes.as<uint8_t>();
   const bool sparse = weight.by_unit() && rows <= cpu::kSparseRows;
   std::vector<uint8_t> active(sparse ? rows * n_block * cpu::kActiveBytes : 0);
   cpu::LinearArgs args{};
@@ -32,13 +35,20 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
     args.x_stride = bf16_stride;
   }
   for (size_t t = 0; t < rows && (weight.takes_blocks() || sparse || bf16); ++t) {
-    cpu::QuantizeArgs row{x.data() + t * x_stride, weight.cols(), wide, nullptr, nullptr, nullptr, nullptr, nullptr};
+    cpu::QuantizeArgs row{};
+    row.x = x.data() + t * x_stride;
+    row.k = weight.cols();
+    row.wide = wide;
     if (bf16) row.bf16 = x_bf16.data() + t * bf16_stride;
     if (sparse) row.active = active.data() + t * n_block * cpu::kActiveBytes;
     if (weight.takes_blocks()) {
       row.blocks = blocks.data() + t * n_block * table.act_bytes[wide];
       row.scale = scale.data() + t * n_block;
       row.sum = sum.data() + 2 * t * n_block;
+      if (!wide && rows >= act_tiles.from && act_tiles.rows > 0) {
+        row.tile = tiles + t / act_tiles.rows * n_block * act_tiles.bytes;
+        row.lane = t % act_tiles.rows;
+      }
     }
     table.quantize(row);
   }
@@ -48,6 +58,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   args.blocks = blocks.data();
   args.scale = scale.data();
   args.sum = sum.data();
+  args.tiles = tiles;
   for (size_t i = 0; i < weight.n_tile(); ++i) {
     const cpu::PackedMatrix::Tile tile = weight.tile(i);
     weight.locate(tile, args);

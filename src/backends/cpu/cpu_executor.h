@@ -64,6 +64,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     uint8_t* blocks;  // block types: blocks, scales, sums of the quantized rows
     float* scale;
     int32_t* sum;
+    uint8_t* tiles;   // null, or KernelTable::act_tiles of the rows
     uint8_t* active;  // null, or which values are not 0
   };
   struct LinearJob {

@@ -31,6 +31,12 @@ enum class Pack : uint8_t {
 
 constexpr Pack kLastFloat = Pack::kBF16;
 
+// Activations of 8 bits once more, of `rows` rows side by side in `bytes` a block, where a table's kernels for `from` rows
+// and more want them so (kernels/linear_short.inl.h). All 0: they do not.
+struct ActTiles {
+  size_t rows, bytes, from;
+};
+
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k.
 struct LinearArgs {
   Pack pack;
@@ -50,6 +56,7 @@ struct LinearArgs {
   const float* scale;         // [rows][k / 32]
   const int32_t* sum;         // [rows][k / 16]: sums of 16 values
   size_t row_blocks;          // k / 32, or more when k is a piece of the rows
+  const uint8_t* tiles;       // [rows / ActTiles::rows, rounded up][k / 32][ActTiles::bytes] of 8 bits, where wanted
   // The matrix is stored by unit: `panels` are slices of 8, a call is one of them; k is a multiple of 32.
   bool by_unit;
   const uint8_t* active;      // [rows][k / 32][kActiveBytes], of up to kSparseRows rows; null: of more
@@ -63,6 +70,8 @@ struct QuantizeArgs {
   uint8_t* blocks;
   float* scale;
   int32_t* sum;
+  uint8_t* tile;   // null, or the row's ActTiles, in which it is the row `lane`
+  size_t lane;
   uint16_t* bf16;  // null, or where x goes rounded to bf16, instead of blocks
   // Null, or where the places of values that are not 0 go; `blocks` then holds those alone, unless they are so many that
   // the first number is kNoLists. For float weights `blocks` is null: only the places are wanted.
@@ -140,6 +149,7 @@ struct KernelTable {
   const char* name;
   uint32_t needs;  // CpuBits
   size_t act_bytes[2];  // of a quantized block of activations: 8 bits, 16 bits
+  ActTiles act_tiles;
   void (*linear)(const LinearArgs&);
   size_t (*quantize)(const QuantizeArgs&);  // with `active`: how many values are not 0
   void (*epilogue)(const EpilogueArgs&);

@@ -15,19 +15,24 @@ size_t bf16_stride(const PackedLinear::Input& input) { return round_up(input.col
 
 // Places of one input in the staging ring, from its beginning; floats are copied for few rows only.
 struct Layout {
-  size_t x, blocks, scale, sum, active, size;
+  size_t x, blocks, scale, sum, tiles, active, size;
 };
+bool wants_tiles(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
+  return input.form == Form::kBlocks8 && table.act_tiles.rows > 0 && rows >= table.act_tiles.from;
+}
 Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
   const size_t lists = input.sparse ? std::min(rows, kSparseRows) * input.cols / 32 * kActiveBytes : 0;
-  if (input.form == Form::kBF16) return {0, 0, 0, 0, 0, round_up(rows * bf16_stride(input) * sizeof(uint16_t), 64)};
+  if (input.form == Form::kBF16) return {0, 0, 0, 0, 0, 0, round_up(rows * bf16_stride(input) * sizeof(uint16_t), 64)};
   if (input.form == Form::kFloats) {
     const size_t bytes = rows < kManyRows ? rows * round_up(input.cols + kLanes, kLanes) * sizeof(float) : 0;
-    return {0, 0, 0, 0, bytes, round_up(bytes + lists, 64)};
+    return {0, 0, 0, 0, 0, bytes, round_up(bytes + lists, 64)};
   }
   const size_t n_block = rows * input.cols / 32;
   const size_t scale = n_block * table.act_bytes[input.wide()], sum = scale + n_block * sizeof(float);
-  const size_t active = sum + n_block * 2 * sizeof(int32_t);
-  return {0, 0, scale, sum, active, round_up(active + lists, 64)};
+  const size_t tiles = round_up(sum + n_block * 2 * sizeof(int32_t), 64);
+  const size_t n_tile = wants_tiles(input, rows, table) ? (rows + table.act_tiles.rows - 1) / table.act_tiles.rows : 0;
+  const size_t active = tiles + n_tile * input.cols / 32 * table.act_tiles.bytes;
+  return {0, 0, scale, sum, tiles, active, round_up(active + lists, 64)};
 }
 
 }  // namespace
@@ -58,6 +63,7 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
       out->blocks = reinterpret_cast<uint8_t*>(at + layout.blocks);
       out->scale = reinterpret_cast<float*>(at + layout.scale);
       out->sum = reinterpret_cast<int32_t*>(at + layout.sum);
+      if (wants_tiles(input, rows_, table_)) out->tiles = reinterpret_cast<uint8_t*>(at + layout.tiles);
     } else if (rows_ < kManyRows) {
       out->x = reinterpret_cast<float*>(at);
       out->x_stride = round_up(input.cols + kLanes, kLanes);
@@ -78,7 +84,10 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
     const LinearInput& out = job.inputs[i];
     const float* x = row(input.value, t) + input.offset;
     const size_t n_block = input.cols / 32;
-    QuantizeArgs args{x, input.cols, input.wide(), nullptr, nullptr, nullptr, nullptr, nullptr};
+    QuantizeArgs args{};
+    args.x = x;
+    args.k = input.cols;
+    args.wide = input.wide();
     if (out.active) args.active = out.active + t * n_block * kActiveBytes;
     if (input.form == Form::kBF16) {
       args.bf16 = out.x_bf16 + t * out.x_stride;
@@ -86,6 +95,11 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
       args.blocks = out.blocks + t * n_block * table_.act_bytes[input.wide()];
       args.scale = out.scale + t * n_block;
       args.sum = out.sum + 2 * t * n_block;
+      if (out.tiles) {
+        const ActTiles& tiles = table_.act_tiles;
+        args.tile = out.tiles + t / tiles.rows * n_block * tiles.bytes;
+        args.lane = t % tiles.rows;
+      }
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
       float* copy = out.x + t * out.x_stride;
@@ -113,6 +127,7 @@ void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) co
     args.scale = in.scale;
     args.sum = in.sum;
     args.row_blocks = args.k / 32;
+    args.tiles = in.tiles;
     args.active = in.active;
     table_.linear(args);
     y += job.rows * args.y_stride;

@@ -45,32 +45,26 @@ struct ShortPanel {
   }
 };
 
-// A block of N rows: activations with 128 added, and what follows of them.
-template <size_t N>
-struct ShortActs {
-  alignas(32) uint8_t bytes[N][32];
-  float scale[N];
-  float for_mins[N];  // scale times the sum; of pairs: the sums of both groups, 16 bits each
+// A block of six rows: activations with 128 added, and what follows of them.
+constexpr size_t kShortRows = 6;
+struct alignas(32) ShortActs {
+  uint8_t bytes[kShortRows][32];
+  float scale[kShortRows];
+  float scaled_sum[kShortRows];   // scale times the sum
+  int32_t both_sums[kShortRows];  // of pairs: the sums of both groups, 16 bits each
 };
-template <class P, size_t N>
-inline void gather_acts(const LinearArgs& a, size_t row, ShortActs<N>* out) {
-  for (size_t n = 0; n < N; ++n)
-    for (size_t b = 0; b < a.k / 32; ++b) {
-      const size_t at = (row + n) * a.row_blocks + b;
-      store_part(out[b].bytes[n], add_128(load_part(a.blocks + at * act_bytes(false))));
-      out[b].scale[n] = a.scale[at];
-      if constexpr (!P::kHasMin) continue;
-      if constexpr (P::kPairs) {
-        const int32_t both = pair_of(a.sum[2 * at], a.sum[2 * at + 1]);
-        __builtin_memcpy(&out[b].for_mins[n], &both, sizeof both);
-      } else {
-        out[b].for_mins[n] = a.scale[at] * static_cast<float>(a.sum[2 * at] + a.sum[2 * at + 1]);
-      }
-    }
+constexpr ActTiles kActTiles{kShortRows, sizeof(ShortActs), kSparseRows + 1};
+// One row of it, as `quantize` finds it.
+inline void put_in_tile(uint8_t* tile, size_t lane, const int32_t* q, float scale, int32_t first, int32_t second) {
+  auto& acts = *reinterpret_cast<ShortActs*>(tile);
+  for (size_t i = 0; i < 32; ++i) acts.bytes[lane][i] = static_cast<uint8_t>(q[i] + 128);
+  acts.scale[lane] = scale;
+  acts.scaled_sum[lane] = scale * static_cast<float>(first + second);
+  acts.both_sums[lane] = pair_of(first, second);
 }
 
 template <class P, size_t N>
-inline void short_tile(const uint8_t* w, const ShortActs<N>* acts, size_t n_block, bool goes_on, float* y, size_t y_stride) {
+inline void short_tile(const uint8_t* w, const ShortActs* acts, size_t lane, size_t n_block, bool goes_on, float* y, size_t y_stride) {
   Vec acc[N];
 #pragma GCC unroll 16
   for (size_t n = 0; n < N; ++n) acc[n] = goes_on ? load(y + n * y_stride) : zero();
@@ -85,7 +79,7 @@ inline void short_tile(const uint8_t* w, const ShortActs<N>* acts, size_t n_bloc
       for (size_t j = run * P::kRun; j < (run + 1) * P::kRun; ++j) {
         const WVec v = load_w(w + P::kVecs + 64 * j);
 #pragma GCC unroll 16
-        for (size_t n = 0; n < N; ++n) sums[n] = biased_dot(sums[n], v, acts->bytes[n] + 4 * j);
+        for (size_t n = 0; n < N; ++n) sums[n] = biased_dot(sums[n], v, acts->bytes[lane + n] + 4 * j);
       }
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n) {
@@ -99,14 +93,12 @@ inline void short_tile(const uint8_t* w, const ShortActs<N>* acts, size_t n_bloc
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n) {
       if constexpr (P::kHasMin && P::kPairs) {
-        int32_t both;
-        __builtin_memcpy(&both, &acts->for_mins[n], sizeof both);
-        const IVec mins = dot_pairs(load_i(w + P::kMins), iset1(both));
+        const IVec mins = dot_pairs(load_i(w + P::kMins), iset1(acts->both_sums[lane + n]));
         const Vec value = neg_mul_add(min, to_float(mins), scale * to_float(total[n]));
-        acc[n] = mul_add(value, set1(acts->scale[n]), acc[n]);
+        acc[n] = mul_add(value, set1(acts->scale[lane + n]), acc[n]);
       } else {
-        acc[n] = mul_add(to_float(total[n]), scale * set1(acts->scale[n]), acc[n]);
-        if constexpr (P::kHasMin) acc[n] = neg_mul_add(min, set1(acts->for_mins[n]), acc[n]);
+        acc[n] = mul_add(to_float(total[n]), scale * set1(acts->scale[lane + n]), acc[n]);
+        if constexpr (P::kHasMin) acc[n] = neg_mul_add(min, set1(acts->scaled_sum[lane + n]), acc[n]);
       }
     }
   }
@@ -116,18 +108,17 @@ inline void short_tile(const uint8_t* w, const ShortActs<N>* acts, size_t n_bloc
 
 template <class P, size_t N>
 inline size_t short_rows_of(const LinearArgs& a, size_t row) {
-  ShortActs<N> acts[kCutBlocks];
   for (; row + N <= a.rows; row += N) {
-    gather_acts<P, N>(a, row, acts);
+    const auto* acts = reinterpret_cast<const ShortActs*>(a.tiles) + row / kShortRows * a.row_blocks;
     for (size_t i = 0; i < a.count; ++i)
-      short_tile<P, N>(a.panels + i * a.panel_stride, acts, a.k / 32, a.goes_on, a.y + row * a.y_stride + i * kLanes, a.y_stride);
+      short_tile<P, N>(a.panels + i * a.panel_stride, acts, N == kShortRows ? 0 : row % kShortRows, a.k / 32, a.goes_on,
+                       a.y + row * a.y_stride + i * kLanes, a.y_stride);
   }
   return row;
 }
-// `a` is a piece of at most kCutBlocks.
 template <class P>
 inline void short_rows(const LinearArgs& a) {
-  size_t row = short_rows_of<P, 6>(a, 0);
+  size_t row = short_rows_of<P, kShortRows>(a, 0);
   row = short_rows_of<P, 2>(a, row);
   short_rows_of<P, 1>(a, row);
 }
