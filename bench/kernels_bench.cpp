@@ -55,10 +55,10 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   args.scale = scale.data();
   args.sum = sum.data();
   args.row_blocks = n_block;
-  const cpu::ActTiles& tiles = table->act_tiles;
-  const bool tiled = weight.takes_blocks() && !wide && tiles.rows > 0 && rows >= tiles.from;
-  const AlignedBuffer in_tiles(tiled ? (rows + tiles.rows - 1) / tiles.rows * n_block * tiles.bytes : 1);
-  if (tiled) args.tiles = in_tiles.as<uint8_t>();
+  const cpu::ActGroups& groups = table->act_groups;
+  const bool grouped = weight.takes_blocks() && !wide && groups.rows > 0 && rows >= groups.from;
+  const AlignedBuffer in_groups(grouped ? (rows + groups.rows - 1) / groups.rows * n_block * groups.bytes : 1);
+  if (grouped) args.groups = in_groups.as<uint8_t>();
   for (auto _ : state) {
     for (size_t t = 0; t < rows && weight.takes_blocks(); ++t) {
       cpu::QuantizeArgs row{};
@@ -68,8 +68,8 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
       row.blocks = blocks.data() + t * n_block * act;
       row.scale = scale.data() + t * n_block;
       row.sum = sum.data() + 2 * t * n_block;
-      if (tiled) row.tile = in_tiles.as<uint8_t>() + t / tiles.rows * n_block * tiles.bytes;
-      row.lane = tiled ? t % tiles.rows : 0;
+      if (grouped) row.group = in_groups.as<uint8_t>() + t / groups.rows * n_block * groups.bytes;
+      row.lane = grouped ? t % groups.rows : 0;
       table->quantize(row);
     }
     for (size_t i = 0; i < weight.n_tile(); ++i) {

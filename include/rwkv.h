@@ -83,9 +83,9 @@ typedef struct rwkv_model_options {
   size_t n_lora;
   bool dense;                 /* read the weights of zeros after relu^2 too: to see what leaving them out gains. Same bits,
                              if weights are finite */
-  bool bf16_activations;      /* BF16 weights times activations that are rounded to BF16, which matrix units (AMX) are
-                             several times faster at when a prompt is read. Other bits, the same on every processor;
-                             weights of other types do not mind */
+  bool bf16_activations;      /* BF16 weights times activations that are rounded to BF16, for matrix units (AMX); without
+                             one it is slower. Other bits, the same on every processor; the zeros after relu^2 are
+                             read too. Weights of other types do not mind */
 } rwkv_model_options;
 
 /* Opens GGUF (also split), PyTorch .pth, safetensors (also sharded), a Hugging Face folder, or rwkv.cpp's
@@ -108,7 +108,8 @@ RWKV_API const char* rwkv_model_json(const rwkv_model* model);
 typedef struct rwkv_bounds {
   size_t size;
   double bytes_per_s;                   /* read-only sweeps over a buffer of the weights' size, median */
-  double dot_per_s, fma_per_s;          /* operations per second: integer dot products, f32 */
+  double dot_per_s, fma_per_s;          /* operations per second: integer dot products (bf16_activations: also of
+                                           BF16), f32 */
   double bytes_per_token;               /* weights as they lie in the file */
   double dot_per_token, fma_per_token;  /* operations on quantized and on float weights */
   uint32_t n_thread;                    /* that the model runs on */

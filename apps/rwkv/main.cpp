@@ -148,7 +148,7 @@ void add_loading(CLI::App* app, Options& o) {
       ->check(CLI::PositiveNumber);
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
   app->add_flag("--bf16-activations", o.bf16_activations,
-                "BF16 weights times activations rounded to BF16: with --cpu amx prompts are read faster so");
+                "BF16 weights times activations rounded to BF16, for --cpu amx (slower without)");
   app->add_flag("--exact", o.exact, "float weights times activations as they are, whatever else is asked for");
 }
 

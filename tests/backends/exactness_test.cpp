@@ -1,6 +1,7 @@
 // The promise of the CPU backend: logits and states do not depend, by a single bit, on chunks, threads,
 // instruction set or the other sequences of a step.
 #include <algorithm>
+#include <list>
 #include <random>
 
 #include "backends/cpu/cpu.h"
@@ -192,6 +193,36 @@ TEST_P(Exactness, holds_with_activations_of_bf16) {
   const Result floats = feed(*make_cpu(model, 1), tokens, {150});
   EXPECT_FALSE(same_bits(want.logits, floats.logits)) << "the option changed nothing";
   EXPECT_LE(max_abs_diff(want.logits, floats.logits), 0.1);
+}
+
+// F32 may be packed as BF16 where that loses nothing; it is F32 all the same.
+TEST(bf16_activations, leave_other_weights_alone) {
+  RandomModel spec;
+  spec.n_embd = 64;
+  spec.n_ffn = 128;
+  spec.type = DType::kBF16;
+  const Model model = make_model(spec);
+  auto plan = std::make_shared<Plan>(*model.plan);
+  std::list<std::vector<float>> values;
+  for (auto* ops : {&plan->body, &plan->head})
+    for (Op& op : *ops)
+      if (auto* linear = std::get_if<LinearOp>(&op))
+        for (LinearPart& part : linear->parts) {
+          if (part.weight.dtype != DType::kBF16) continue;
+          values.emplace_back(part.weight.rows * part.weight.cols);
+          info(DType::kBF16).decode(part.weight.bytes.data(), values.back().size(), values.back().data());
+          part.weight.dtype = DType::kF32;
+          part.weight.bytes = std::as_bytes(std::span(values.back()));
+        }
+  EXPECT_FALSE(values.empty());
+  const auto tokens = random_tokens(20, spec.n_vocab, 5);
+  CpuOptions options;
+  options.n_thread = 1;
+  const auto want = feed(*make_cpu_executor(plan, options), tokens, {20});
+  options.bf16_activations = true;
+  expect_same(feed(*make_cpu_executor(plan, options), tokens, {20}), want, "F32 with the values of BF16");
+  options.sparse = false;
+  expect_same(feed(*make_cpu_executor(plan, options), tokens, {1}), want, "the same, dense");
 }
 
 INSTANTIATE_TEST_SUITE_P(versions, Exactness, testing::ValuesIn(std::vector<std::string>(std::begin(kVersions), std::end(kVersions))),

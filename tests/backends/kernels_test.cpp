@@ -91,7 +91,7 @@ TEST(linear_bf16, equals_the_scalar_twin_and_the_double_sum) {
       const cpu::PackedMatrix weight({DType::kBF16, n_out, cols, bytes, "w"}, PackOrder::kPanels, pool, arena);
       std::vector<float> w(n_out * cols);
       info(DType::kBF16).decode(bytes.data(), w.size(), w.data());
-      for (const size_t rows : {1, 2, 7, 13, 37}) {
+      for (const size_t rows : {1, 2, 3, 7, 13, 37}) {
         const auto x = random_floats(rows * cols, rows);
         const auto want = run_linear(cpu::kScalarTable, weight, x, cols, rows, false, true);
         for_each_table([&](const KernelTable& table) {
@@ -249,7 +249,7 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
       const Matrix matrix{type, n_out, cols, bytes, "w"};
       const cpu::PackedMatrix panels(matrix, PackOrder::kPanels, pool, arena), slices(matrix, PackOrder::kByUnit, pool, arena);
       ASSERT_TRUE(slices.by_unit());
-      for (const size_t rows : {1, 2, 3, 13})
+      for (const size_t rows : {1, 2, 3, 5, 13})
         for (const double zeros : {0.0, 0.5, 0.66, 0.9, 1.0}) {
           std::vector<float> x = random_floats(rows * cols, rows);
           std::mt19937_64 random(rows);

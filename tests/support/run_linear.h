@@ -18,9 +18,10 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   std::vector<float> y(rows * y_stride, NAN), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * table.act_bytes[wide]);
   std::vector<int32_t> sum(2 * rows * n_block);
-  const cpu::ActTiles& act_tiles = table.act_tiles;
-  AlignedBuffer tile_bytes(act_tiles.rows == 0 ? 1 : (rows + act_tiles.rows - 1) / act_tiles.rows * n_block * act_tiles.bytes);
-  auto* const tiles = tile_bytes.as<uint8_t>();
+  const cpu::ActGroups& act_groups = table.act_groups;
+  const bool grouped = weight.takes_blocks() && !wide && act_groups.rows > 0 &&
+                       rows >= (weight.by_unit() ? cpu::kSparseRows + 1 : act_groups.from);
+  const AlignedBuffer groups(grouped ? (rows + act_groups.rows - 1) / act_groups.rows * n_block * act_groups.bytes : 1);
   const bool sparse = weight.by_unit() && rows <= cpu::kSparseRows;
   std::vector<uint8_t> active(sparse ? rows * n_block * cpu::kActiveBytes : 0);
   cpu::LinearArgs args{};
@@ -45,9 +46,9 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
       row.blocks = blocks.data() + t * n_block * table.act_bytes[wide];
       row.scale = scale.data() + t * n_block;
       row.sum = sum.data() + 2 * t * n_block;
-      if (!wide && rows >= act_tiles.from && act_tiles.rows > 0) {
-        row.tile = tiles + t / act_tiles.rows * n_block * act_tiles.bytes;
-        row.lane = t % act_tiles.rows;
+      if (grouped) {
+        row.group = groups.as<uint8_t>() + t / act_groups.rows * n_block * act_groups.bytes;
+        row.lane = t % act_groups.rows;
       }
     }
     table.quantize(row);
@@ -58,7 +59,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   args.blocks = blocks.data();
   args.scale = scale.data();
   args.sum = sum.data();
-  args.tiles = tiles;
+  args.groups = grouped ? groups.as<uint8_t>() : nullptr;
   for (size_t i = 0; i < weight.n_tile(); ++i) {
     const cpu::PackedMatrix::Tile tile = weight.tile(i);
     weight.locate(tile, args);

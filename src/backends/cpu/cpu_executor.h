@@ -15,7 +15,7 @@ namespace rwkv::cpu {
 
 constexpr size_t kMaxRows = 128;     // rows at once: their activations stay in the second-level cache
 constexpr size_t kHeadRows = 16;     // rows of logits at once: V floats each
-constexpr size_t kRowsAPiece = 4;    // rows that one thread takes at once in ops that work row by row
+constexpr size_t kRowsAPiece = 6;    // rows that one thread takes at once in ops that work row by row: a group of ActGroups
 constexpr size_t kManyRows = 8;      // from here on such ops are worth a stage of their own
 
 class CpuExecutor final : public Executor, private ThreadPool::Walk {
@@ -64,7 +64,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     uint8_t* blocks;  // block types: blocks, scales, sums of the quantized rows
     float* scale;
     int32_t* sum;
-    uint8_t* tiles;   // null, or KernelTable::act_tiles of the rows
+    uint8_t* groups;  // null, or KernelTable::act_groups of the rows
     uint8_t* active;  // null, or which values are not 0
   };
   struct LinearJob {

@@ -31,13 +31,13 @@ enum class Pack : uint8_t {
 
 constexpr Pack kLastFloat = Pack::kBF16;
 
-// Activations of 8 bits once more, of `rows` rows side by side in `bytes` a block, where a table's kernels for `from` rows
-// and more want them so (kernels/linear_short.inl.h). All 0: they do not.
-struct ActTiles {
+// Activations of 8 bits once more, `rows` rows side by side in `bytes` a block, as a table's kernels want them for `from` rows
+// and more, and by unit for more than kSparseRows (kernels/linear_short.inl.h). All 0: they do not.
+struct ActGroups {
   size_t rows, bytes, from;
 };
 
-// y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k.
+// y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).
 struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // the first panel of this call; by unit: the slice
@@ -49,14 +49,14 @@ struct LinearArgs {
   const uint16_t* x_bf16;     // null, or x rounded to bf16, with that stride, for kBF16 alone: k is a multiple of 32
   float* y;                   // [rows], stride y_stride
   size_t y_stride;
-  bool goes_on;               // y holds the chain of the k before
+  bool goes_on;               // y holds the chain of the k before (not of x_bf16)
   // Only for blocks: what `quantize` made of x, rows one after another; k is a multiple of 32.
   bool wide;                  // 16 bits
   const uint8_t* blocks;      // [rows][k / 32][act_bytes]
   const float* scale;         // [rows][k / 32]
   const int32_t* sum;         // [rows][k / 16]: sums of 16 values
   size_t row_blocks;          // k / 32, or more when k is a piece of the rows
-  const uint8_t* tiles;       // [rows / ActTiles::rows, rounded up][k / 32][ActTiles::bytes] of 8 bits, where wanted
+  const uint8_t* groups;      // [rows / ActGroups::rows, rounded up][k / 32][ActGroups::bytes] of 8 bits, where wanted
   // The matrix is stored by unit: `panels` are slices of 8, a call is one of them; k is a multiple of 32.
   bool by_unit;
   const uint8_t* active;      // [rows][k / 32][kActiveBytes], of up to kSparseRows rows; null: of more
@@ -70,7 +70,7 @@ struct QuantizeArgs {
   uint8_t* blocks;
   float* scale;
   int32_t* sum;
-  uint8_t* tile;   // null, or the row's ActTiles, in which it is the row `lane`
+  uint8_t* group;  // null, or the row's group of ActGroups::rows, of which it is the row `lane`
   size_t lane;
   uint16_t* bf16;  // null, or where x goes rounded to bf16, instead of blocks
   // Null, or where the places of values that are not 0 go; `blocks` then holds those alone, unless they are so many that
@@ -149,7 +149,7 @@ struct KernelTable {
   const char* name;
   uint32_t needs;  // CpuBits
   size_t act_bytes[2];  // of a quantized block of activations: 8 bits, 16 bits
-  ActTiles act_tiles;
+  ActGroups act_groups;
   void (*linear)(const LinearArgs&);
   size_t (*quantize)(const QuantizeArgs&);  // with `active`: how many values are not 0
   void (*epilogue)(const EpilogueArgs&);

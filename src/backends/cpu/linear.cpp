@@ -11,14 +11,14 @@ namespace {
 using Form = PackedLinear::Form;
 
 // A line of cache more than a row: tiles of rows would else lie in one set of the first-level cache.
-size_t bf16_stride(const PackedLinear::Input& input) { return round_up(input.cols, 32) + 32; }
+size_t bf16_stride(const PackedLinear::Input& input) { return input.cols + 32; }
 
 // Places of one input in the staging ring, from its beginning; floats are copied for few rows only.
 struct Layout {
-  size_t x, blocks, scale, sum, tiles, active, size;
+  size_t x, blocks, scale, sum, groups, active, size;
 };
-bool wants_tiles(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
-  return input.form == Form::kBlocks8 && table.act_tiles.rows > 0 && rows >= table.act_tiles.from;
+bool wants_groups(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
+  return input.form == Form::kBlocks8 && table.act_groups.rows > 0 && rows >= (input.sparse ? kSparseRows + 1 : table.act_groups.from);
 }
 Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTable& table) {
   const size_t lists = input.sparse ? std::min(rows, kSparseRows) * input.cols / 32 * kActiveBytes : 0;
@@ -29,10 +29,10 @@ Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTabl
   }
   const size_t n_block = rows * input.cols / 32;
   const size_t scale = n_block * table.act_bytes[input.wide()], sum = scale + n_block * sizeof(float);
-  const size_t tiles = round_up(sum + n_block * 2 * sizeof(int32_t), 64);
-  const size_t n_tile = wants_tiles(input, rows, table) ? (rows + table.act_tiles.rows - 1) / table.act_tiles.rows : 0;
-  const size_t active = tiles + n_tile * input.cols / 32 * table.act_tiles.bytes;
-  return {0, 0, scale, sum, tiles, active, round_up(active + lists, 64)};
+  const size_t groups = round_up(sum + n_block * 2 * sizeof(int32_t), 64);
+  const size_t n_group = wants_groups(input, rows, table) ? (rows + table.act_groups.rows - 1) / table.act_groups.rows : 0;
+  const size_t active = groups + n_group * input.cols / 32 * table.act_groups.bytes;
+  return {0, 0, scale, sum, groups, active, round_up(active + lists, 64)};
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, 
       out->blocks = reinterpret_cast<uint8_t*>(at + layout.blocks);
       out->scale = reinterpret_cast<float*>(at + layout.scale);
       out->sum = reinterpret_cast<int32_t*>(at + layout.sum);
-      if (wants_tiles(input, rows_, table_)) out->tiles = reinterpret_cast<uint8_t*>(at + layout.tiles);
+      if (wants_groups(input, rows_, table_)) out->groups = reinterpret_cast<uint8_t*>(at + layout.groups);
     } else if (rows_ < kManyRows) {
       out->x = reinterpret_cast<float*>(at);
       out->x_stride = round_up(input.cols + kLanes, kLanes);
@@ -95,10 +95,10 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
       args.blocks = out.blocks + t * n_block * table_.act_bytes[input.wide()];
       args.scale = out.scale + t * n_block;
       args.sum = out.sum + 2 * t * n_block;
-      if (out.tiles) {
-        const ActTiles& tiles = table_.act_tiles;
-        args.tile = out.tiles + t / tiles.rows * n_block * tiles.bytes;
-        args.lane = t % tiles.rows;
+      if (out.groups) {
+        const ActGroups& groups = table_.act_groups;
+        args.group = out.groups + t / groups.rows * n_block * groups.bytes;
+        args.lane = t % groups.rows;
       }
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
@@ -127,7 +127,7 @@ void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) co
     args.scale = in.scale;
     args.sum = in.sum;
     args.row_blocks = args.k / 32;
-    args.tiles = in.tiles;
+    args.groups = in.groups;
     args.active = in.active;
     table_.linear(args);
     y += job.rows * args.y_stride;

@@ -36,12 +36,13 @@ PackedOp pack(const NormShiftMixOp& op, const Packer&) {
   for (const Vector& mix : op.mix) out.mix.emplace_back(mix);
   return out;
 }
-PackedLinear::Form form_of(const PackedMatrix& weight, const PackOptions& options) {
+// By the file's type, not by the values that decide how F32 is packed.
+bool rounds_to_bf16(const Matrix& weight, const PackOptions& options) {
+  return options.bf16_activations && weight.dtype == DType::kBF16 && weight.cols % 32 == 0;
+}
+PackedLinear::Form form_of(const LinearPart& part, const PackedMatrix& weight, const PackOptions& options) {
   using Form = PackedLinear::Form;
-  if (!weight.takes_blocks()) {
-    const bool rounds = options.bf16_activations && weight.pack() == Pack::kBF16 && !weight.by_unit() && weight.cols() % 32 == 0;
-    return rounds ? Form::kBF16 : Form::kFloats;
-  }
+  if (!weight.takes_blocks()) return rounds_to_bf16(part.weight, options) ? Form::kBF16 : Form::kFloats;
   const bool wide = options.activations == Activations::kByWeights ? weight.prefers_wide() : options.activations == Activations::k16;
   return wide ? Form::kBlocks16 : Form::kBlocks8;
 }
@@ -49,12 +50,13 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
   PackedLinear out;
   const PackOptions& options = packer.options;
   for (const LinearPart& part : op.parts) {
-    const bool on_a_matrix_unit = options.bf16_activations && part.weight.dtype == DType::kBF16;  // those have no zeros to skip
-    const PackOrder order = options.sparse && part.sparse && !on_a_matrix_unit ? PackOrder::kByUnit : PackOrder::kPanels;
+    // Matrix units want panels, and bits that depend on the layout are not wanted.
+    const bool by_unit = options.sparse && part.sparse && !rounds_to_bf16(part.weight, options);
+    const PackOrder order = by_unit ? PackOrder::kByUnit : PackOrder::kPanels;
     out.parts.push_back({&part, PackedMatrix(part.weight, order, packer.pool, packer.arena), PackedVector(part.bias)});
     const PackedMatrix& weight = out.parts.back().weight;
     out.parts.back().input =
-        input_of(out, {part.in, part.in_offset, part.weight.cols, form_of(weight, options), weight.by_unit()});
+        input_of(out, {part.in, part.in_offset, part.weight.cols, form_of(part, weight, options), weight.by_unit()});
     packer.done(part.weight);
   }
   out.make_tiles(packer.pool.size());

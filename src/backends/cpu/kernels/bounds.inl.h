@@ -65,7 +65,7 @@ inline double dot_loop_of(size_t n, Pack pack) {
   }
 }
 inline double dot_loop(size_t n, bool wide, Pack pack) {
-  if (pack == Pack::kBF16) return fma_loop(n);  // of linear_bf16.inl.h
+  if (pack == Pack::kBF16) return fma_loop(n);  // rounded activations (linear_bf16.inl.h) take as many as others
   return wide ? dot_loop_of<true>(n, pack) : dot_loop_of<false>(n, pack);
 }
 

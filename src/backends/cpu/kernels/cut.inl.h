@@ -12,6 +12,6 @@ inline LinearArgs cut_of(const LinearArgs& a, const uint8_t* scratch, size_t byt
   cut.blocks += first * act_bytes(kWide);
   cut.scale += first;
   cut.sum += 2 * first;
-  if (cut.tiles) cut.tiles += first * kActTiles.bytes;
+  if (cut.groups) cut.groups += first * kActGroups.bytes;
   return cut;
 }

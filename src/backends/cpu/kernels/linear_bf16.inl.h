@@ -33,7 +33,10 @@ inline void bf16_tile(const LinearArgs& a, size_t i, size_t row) {
       for (size_t pair = 0; pair < 16; ++pair) {
         Vec weight[P];
 #pragma GCC unroll 32
-        for (size_t p = 0; p < P; ++p) weight[p] = WeightsBF16::load(w[p] + pair * WeightsBF16::kBytes, odd);
+        for (size_t p = 0; p < P; ++p) {
+          weight[p] = WeightsBF16::load(w[p] + pair * WeightsBF16::kBytes, odd);
+          if (N == 1 && odd == 0 && a.ahead > 0) prefetch(w[p] + pair * WeightsBF16::kBytes + a.ahead);
+        }
 #pragma GCC unroll 32
         for (size_t n = 0; n < N; ++n) {
           const Vec value = set1_bf16(x[n][k + 2 * pair + odd]);
@@ -65,4 +68,9 @@ inline size_t bf16_rows(const LinearArgs& a, size_t row) {
   }
   return row;
 }
-inline void linear_bf16(const LinearArgs& a) { bf16_rows<1>(a, bf16_rows<kPrefillTokens>(a, 0)); }
+inline void linear_bf16(const LinearArgs& a) {
+  size_t row = bf16_rows<kPrefillTokens>(a, 0);
+  row = bf16_rows<4>(a, row);
+  row = bf16_rows<2>(a, row);
+  bf16_rows<1>(a, row);
+}

@@ -53,10 +53,10 @@ struct alignas(32) ShortActs {
   float scaled_sum[kShortRows];   // scale times the sum
   int32_t both_sums[kShortRows];  // of pairs: the sums of both groups, 16 bits each
 };
-constexpr ActTiles kActTiles{kShortRows, sizeof(ShortActs), kSparseRows + 1};
+constexpr ActGroups kActGroups{kShortRows, sizeof(ShortActs), kUnpackRows};
 // One row of it, as `quantize` finds it.
-inline void put_in_tile(uint8_t* tile, size_t lane, const int32_t* q, float scale, int32_t first, int32_t second) {
-  auto& acts = *reinterpret_cast<ShortActs*>(tile);
+inline void put_in_group(uint8_t* group, size_t lane, const int32_t* q, float scale, int32_t first, int32_t second) {
+  auto& acts = *reinterpret_cast<ShortActs*>(group);
   for (size_t i = 0; i < 32; ++i) acts.bytes[lane][i] = static_cast<uint8_t>(q[i] + 128);
   acts.scale[lane] = scale;
   acts.scaled_sum[lane] = scale * static_cast<float>(first + second);
@@ -109,7 +109,7 @@ inline void short_tile(const uint8_t* w, const ShortActs* acts, size_t lane, siz
 template <class P, size_t N>
 inline size_t short_rows_of(const LinearArgs& a, size_t row) {
   for (; row + N <= a.rows; row += N) {
-    const auto* acts = reinterpret_cast<const ShortActs*>(a.tiles) + row / kShortRows * a.row_blocks;
+    const auto* acts = reinterpret_cast<const ShortActs*>(a.groups) + row / kShortRows * a.row_blocks;
     for (size_t i = 0; i < a.count; ++i)
       short_tile<P, N>(a.panels + i * a.panel_stride, acts, N == kShortRows ? 0 : row % kShortRows, a.k / 32, a.goes_on,
                        a.y + row * a.y_stride + i * kLanes, a.y_stride);

@@ -68,7 +68,7 @@ inline size_t quantize(const QuantizeArgs& a) {
     }
     store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
     a.scale[b] = largest / limit;
-    if (a.tile) put_in_tile(a.tile + b * kActTiles.bytes, a.lane, q, a.scale[b], first, second);
+    if (a.group) put_in_group(a.group + b * kActGroups.bytes, a.lane, q, a.scale[b], first, second);
     a.sum[2 * b] = first;
     a.sum[2 * b + 1] = second;
   }

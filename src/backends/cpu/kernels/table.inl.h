@@ -23,7 +23,7 @@ consteval KernelTable kernel_table(const char* name, uint32_t needs) {
       .name = name,
       .needs = needs,
       .act_bytes = {act_bytes(false), act_bytes(true)},
-      .act_tiles = kActTiles,
+      .act_groups = kActGroups,
       .linear = linear,
       .quantize = quantize,
       .epilogue = epilogue,

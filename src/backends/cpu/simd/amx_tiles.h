@@ -1,5 +1,5 @@
 // Intel's tiles. Own assembly, since gcc 12's intrinsics do not say that they read memory, and it then drops the stores
-// before them. Included inside a namespace, after avx512.h.
+// before them. Included inside a namespace, after tile_chain.h.
 struct TileConfig {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {};
@@ -29,8 +29,6 @@ inline void tile_multiply(const uint8_t* act, size_t stride, int32_t* sums) {
       : "r"(act), "r"(stride), "r"(sums), "r"(size_t{64})
       : "memory");
 }
-inline WVec take_off(WVec w, int32_t offset) { return {_mm512_sub_epi8(w.v, _mm512_set1_epi8(static_cast<char>(offset)))}; }
-inline IVec load_sums(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 
 // Tiles 0 and 1: sums of the first 16 rows and each panel, 2 and 3: of the other rows; 4, 5: activations; 6, 7: weights.
 template <size_t kRowTiles, size_t kPanels>

@@ -216,7 +216,6 @@ inline IVec biased_dot(IVec acc, WVec w, const uint8_t* act) {
   const __m256i a = _mm256_set1_epi32(four);
   return {_mm256_add_epi16(acc.lo, _mm256_maddubs_epi16(a, w.lo)), _mm256_add_epi16(acc.hi, _mm256_maddubs_epi16(a, w.hi))};
 }
-inline WPart add_128(WPart act) { return {_mm256_xor_si256(act.v, _mm256_set1_epi8(-128))}; }
 inline WVec take_off(WVec w, int32_t offset) {
   const __m256i by = _mm256_set1_epi8(static_cast<char>(offset));
   return {_mm256_sub_epi8(w.lo, by), _mm256_sub_epi8(w.hi, by)};

@@ -88,6 +88,9 @@ inline WVec mask(WVec a, uint8_t bits) {
 // Bits move between neighbouring bytes: mask afterwards.
 inline WVec shift_right(WVec a, unsigned n) { return {_mm512_srli_epi16(a.v, n)}; }
 inline WVec shift_left(WVec a, unsigned n) { return {_mm512_slli_epi16(a.v, n)}; }
+// For linear_tiles.inl.h.
+inline WVec take_off(WVec w, int32_t offset) { return {_mm512_sub_epi8(w.v, _mm512_set1_epi8(static_cast<char>(offset)))}; }
+inline IVec load_sums(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 inline WVec lookup(const uint8_t* table16, WVec index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table16));
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index.v)};

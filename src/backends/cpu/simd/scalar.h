@@ -182,7 +182,17 @@ inline void store_w(uint8_t* p, WVec a) { memcpy(p, a.x, 64); }
   for (uint8_t& byte : a.x) byte = static_cast<uint8_t>(byte << n);
   return a;
 }
-[[gnu::noinline]] inline WVec lookup(const uint8_t* table16, WVec index) {
+[[gnu::noinline]] // For linear_tiles.inl.h.
+inline WVec take_off(WVec w, int32_t offset) {
+  for (auto& byte : w.x) byte = static_cast<uint8_t>(byte - offset);
+  return w;
+}
+inline IVec load_sums(const int32_t* p) {
+  IVec out;
+  memcpy(out.x, p, sizeof out.x);
+  return out;
+}
+inline WVec lookup(const uint8_t* table16, WVec index) {
   for (uint8_t& byte : index.x) byte = table16[byte & 15];
   return index;
 }

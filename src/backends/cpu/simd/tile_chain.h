@@ -1,4 +1,4 @@
-// A job of linear_bf16_tiles.inl.h for a matrix unit. Included inside a namespace, before amx_tiles.h or tile_model.h.
+// A job of linear_bf16_tiles.inl.h for a matrix unit. Included inside a namespace, before amx_tiles.h.
 struct TileChain {
   size_t n_row, n_group;  // up to 32 rows; groups of 32 k
   const uint8_t* act;     // [n_row][n_group][32] bf16
