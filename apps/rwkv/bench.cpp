@@ -126,7 +126,7 @@ void decode_beside_neighbour(const rwkv_api::Model& model, size_t n, BenchRow& r
 }
 
 // Time, bytes and share of each op over a decoding run.
-void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
+void print_profile(const rwkv_api::Model& model, size_t n, size_t batch, std::FILE* to) {
   decode_rate(model, 2, batch);
   rwkv_api::check(rwkv_profile_start(model.get(), true));
   const Rates rates = decode_beside_sweeps(model, n, batch);
@@ -146,10 +146,10 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch) {
     ops.push_back(op);
   }
   std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.seconds > b.seconds; });
-  std::printf("\n| op | us a token | share | GB/s | of the sweep's %.1f |\n|---|---|---|---|---|\n", rates.bytes_per_s / 1e9);
+  std::fprintf(to, "\n| op | us a token | share | GB/s | of the sweep's %.1f |\n|---|---|---|---|---|\n", rates.bytes_per_s / 1e9);
   for (const Op& op : ops)
-    std::printf("| %s | %.1f | %.1f %% | %.1f | %.0f %% |\n", op.name.c_str(),
-                1e6 * op.seconds / static_cast<double>(n + 1), 100 * op.seconds / total, op.bytes / op.seconds / 1e9,
+    std::fprintf(to, "| %s | %.1f | %.1f %% | %.1f | %.0f %% |\n", op.name.c_str(),
+                1e6 * op.seconds / static_cast<double>((n + 1) * batch), 100 * op.seconds / total, op.bytes / op.seconds / 1e9,
                 100 * op.bytes / op.seconds / rates.bytes_per_s);
 }
 
@@ -182,18 +182,23 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
     for (const size_t n : bench.n_gen) {
       if (n == 0) continue;
       const std::string test = "tg" + std::to_string(n);
-      BenchRow& row = add(test, "bandwidth", batch, bounds.bytes_per_token);
+      // Many sequences share the weights' bytes, but not the arithmetic.
+      const auto n_row = static_cast<double>(batch);
+      const double most = arithmetic();
+      const bool by_bytes = n_row * bounds.bytes_per_s / bounds.bytes_per_token < most;
+      BenchRow& row = add(test, by_bytes ? "bandwidth" : "arithmetic", batch, bounds.bytes_per_token);
       for (size_t i = 0; i < bench.repetitions; ++i) {
         const Rates rates = decode_beside_sweeps(model, n, batch);
         row.tokens_per_s.push_back(rates.tokens_per_s);
-        row.bound_tokens_per_s.push_back(rates.bytes_per_s / bounds.bytes_per_token);
+        row.bound_tokens_per_s.push_back(by_bytes ? n_row * rates.bytes_per_s / bounds.bytes_per_token : most);
       }
       if (!bench.neighbour) continue;
       BenchRow& disturbed = add(test + " neighbour", "fair share", batch, bounds.bytes_per_token);
       for (size_t i = 0; i < bench.repetitions; ++i) decode_beside_neighbour(model, n, disturbed);
     }
   print_rows(rows, bench.format, first);
-  if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front());
+  if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front(),
+                                   bench.format == "md" ? stdout : stderr);  // the others are read by programs
   measure();
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,
                bounds.dot_per_s / 1e9, bounds.fma_per_s / 1e9);
@@ -204,13 +209,14 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
 
 int bench(const Options& options, const BenchOptions& bench) {
   std::vector<std::string> models = bench.models;
-  if (models.empty() && !options.hf.empty()) models.emplace_back();
+  if (!options.hf.empty()) models.insert(models.begin(), "");
   if (models.empty()) throw Failure("no model: name one with -m MODEL");
   if (!bench.plot.empty()) check_writable(bench.plot);
   std::vector<BenchRow> rows;
   for (const std::string& path : models) {
     Options one = options;
     one.model = path;
+    if (!path.empty()) one.hf.clear();
     const std::vector<BenchRow> more = bench_model(one, bench, rows.empty());
     rows.insert(rows.end(), more.begin(), more.end());
   }

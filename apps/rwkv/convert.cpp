@@ -1,6 +1,5 @@
 // rwkv convert, rwkv quantize: one job with different defaults. The summary goes to standard
 // output.
-#include <csignal>
 #include <cstdio>
 #include <sstream>
 
@@ -82,7 +81,6 @@ int run_conversion(const ConvertOptions& from, bool quantizing) {
   };
   o.progress_user = &line;
   catch_interrupt();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit ends in a sentence, like a full disk
   const Stopwatch watch;
   Options pulled;
   pulled.model = from.in;

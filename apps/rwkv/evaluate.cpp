@@ -1,6 +1,8 @@
 // Reads a text piece by piece and scores each token by the logits before it.
 #include "evaluate.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -13,16 +15,22 @@ namespace {
 
 constexpr double kSaveSeconds = 30;
 
-uint64_t hash_of(const std::vector<int32_t>& tokens) {  // FNV-1a over the ids
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const int32_t token : tokens) hash = (hash ^ static_cast<uint32_t>(token)) * 0x100000001b3u;
+template <typename T>
+uint64_t hash_of(const std::vector<T>& values) {  // FNV-1a, four bytes at a time
+  static_assert(sizeof(T) == 4);
+  uint64_t hash = 14695981039346656037ull;
+  for (const T& value : values) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    hash = (hash ^ bits) * 1099511628211ull;
+  }
   return hash;
 }
 
 struct ResumeHeader {  // then n_kl floats, then the bytes of a state file (none at a chunk's beginning)
   char magic[8] = {'R', 'W', 'K', 'V', 'E', 'V', 'A', 'L'};
-  uint32_t version = 1, base_use = 0;
-  uint64_t n_token = 0, token_hash = 0, chunk_length = 0;
+  uint32_t version = 2, base_use = 0;
+  uint64_t n_token = 0, token_hash = 0, chunk_length = 0, model_hash = 0;
   uint64_t n_done = 0, n_kl = 0;
   Sums sums;
 };
@@ -134,7 +142,7 @@ class Evaluator {
     std::string bytes(reinterpret_cast<const char*>(&header_), sizeof header_);
     bytes.append(reinterpret_cast<const char*>(out_.kl.data()), out_.kl.size() * sizeof(float));
     if (out_.n_done % length_ != 0) {
-      const std::string state = options_.resume + ".state";
+      const std::string state = options_.resume + ".state-" + std::to_string(::getpid());
       session_.snapshot().save(state);
       bytes += read_file(state);
       std::remove(state.c_str());
@@ -144,6 +152,9 @@ class Evaluator {
 
   void load() {
     const std::string& path = options_.resume;
+    check_writable(path);
+    // What the first token brings tells the model with its adapters and types, bit for bit.
+    header_.model_hash = hash_of(rwkv_api::Session(model_).feed({tokens_.front()}));
     if (!std::filesystem::exists(path)) return;  // nothing yet
     const std::string bytes = read_file(path);
     ResumeHeader found;
@@ -152,8 +163,8 @@ class Evaluator {
     std::memcpy(&found, bytes.data(), sizeof found);
     if (found.version != header_.version || found.base_use != header_.base_use ||
         found.n_token != header_.n_token || found.token_hash != header_.token_hash ||
-        found.chunk_length != header_.chunk_length)
-      throw Failure(path + ": belongs to another text or other options; remove it to start anew");
+        found.chunk_length != header_.chunk_length || found.model_hash != header_.model_hash)
+      throw Failure(path + ": belongs to another model or text or other options; remove it to start anew");
     const size_t left = bytes.size() - sizeof found;
     if (found.n_done > found.n_token || found.n_kl > left / sizeof(float) || found.sums.n > found.n_done)
       throw Failure(path + ": is damaged; remove it to start anew");
@@ -185,6 +196,14 @@ class Evaluator {
 };
 
 }  // namespace
+
+double quantile(const std::vector<float>& sorted, double q) {
+  const double at = q * static_cast<double>(sorted.size() - 1);
+  const auto low = static_cast<size_t>(at);
+  const size_t high = std::min(low + 1, sorted.size() - 1);
+  const double part = at - static_cast<double>(low);
+  return static_cast<double>(sorted[low]) * (1 - part) + static_cast<double>(sorted[high]) * part;
+}
 
 Estimate estimate(double sum, double sum_of_squares, uint64_t n) {
   if (n == 0) return {};

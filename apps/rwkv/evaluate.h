@@ -31,6 +31,7 @@ struct Estimate {
   double mean = 0, error = 0;  // standard error
 };
 Estimate estimate(double sum, double sum_of_squares, uint64_t n);
+double quantile(const std::vector<float>& sorted, double q);  // between neighbours: the line between them
 
 struct Evaluation {
   Sums sums;

@@ -1,5 +1,6 @@
 #include "files.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+
+#include "shared.h"
 
 namespace command {
 namespace {
@@ -20,15 +23,21 @@ constexpr size_t kMaxBytes = size_t{1} << 28;
   throw Failure(path + ": cannot be written: " + std::strerror(reason));
 }
 
-std::string read_all(std::FILE* in, const std::string& name) {
+// A signal ends the wait for a pipe or a terminal, where one would go on in fread.
+std::string read_input() {
   std::string out;
   char piece[65536];
-  for (size_t n = sizeof piece; n == sizeof piece && out.size() <= kMaxBytes;) {
-    n = std::fread(piece, 1, sizeof piece, in);
-    out.append(piece, n);
+  for (ssize_t n = 1; n > 0;) {
+    pollfd ready{STDIN_FILENO, POLLIN, 0};
+    const bool waited = ::poll(&ready, 1, -1) >= 0;
+    if (interrupted) throw Interrupted("interrupted before standard input had ended");
+    if (!waited) continue;
+    n = ::read(STDIN_FILENO, piece, sizeof piece);
+    if (n < 0 && errno == EINTR) n = 1;
+    else if (n < 0) throw Failure(std::string("standard input: cannot be read: ") + std::strerror(errno));
+    else out.append(piece, static_cast<size_t>(n));
+    if (out.size() > kMaxBytes) throw Failure("standard input: is larger than 256 MB");
   }
-  if (std::ferror(in)) throw Failure(name + ": cannot be read: " + std::strerror(errno));
-  if (out.size() > kMaxBytes) throw Failure(name + ": is larger than 256 MB");
   return out;
 }
 
@@ -37,12 +46,20 @@ std::string read_all(std::FILE* in, const std::string& name) {
 std::string read_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (!file) throw Failure(path + ": cannot be opened: " + std::strerror(errno));
-  return read_all(file.get(), path);
+  std::string out;
+  char piece[65536];
+  for (size_t n = sizeof piece; n == sizeof piece && out.size() <= kMaxBytes;) {
+    n = std::fread(piece, 1, sizeof piece, file.get());
+    out.append(piece, n);
+  }
+  if (std::ferror(file.get())) throw Failure(path + ": cannot be read: " + std::strerror(errno));
+  if (out.size() > kMaxBytes) throw Failure(path + ": is larger than 256 MB");
+  return out;
 }
 
 std::string read_text(const std::string& file) {
   if (file.empty()) throw Failure("no text: name a file with -f FILE (\"-\": standard input)");
-  return file == "-" ? read_all(stdin, "standard input") : read_file(file);
+  return file == "-" ? read_input() : read_file(file);
 }
 
 void write_whole(const std::string& path, std::string_view bytes) {

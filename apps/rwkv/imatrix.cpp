@@ -1,6 +1,7 @@
 // rwkv imatrix: which inputs of each matrix are large, from a text; or several such files combined.
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 #include "evaluate.h"
 #include "shared.h"
@@ -39,6 +40,9 @@ int imatrix(const Options& options, const ImatrixOptions& imatrix) {
     rwkv_api::check(rwkv_imatrix_save(nullptr, imatrix.out.c_str(), &o));
     return 0;
   }
+  check_writable(imatrix.out);
+  for (const std::string& input : imatrix.inputs)
+    if (!std::ifstream(input)) throw Failure(input + ": cannot be opened");
   const std::string text = read_text(imatrix.file);
   const rwkv_api::Model model = open_model(options);
   std::vector<int32_t> tokens = model.tokenize(text);

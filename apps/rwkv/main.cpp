@@ -1,6 +1,7 @@
 // The command `rwkv`: parses, dispatches, prints errors. The only unit that includes CLI11.
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <numeric>
@@ -476,6 +477,7 @@ std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit ends in a sentence, like a full disk
   Given given;
   CLI::App app("Runs RWKV language models.", "rwkv");
   app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());

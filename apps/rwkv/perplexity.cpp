@@ -12,14 +12,6 @@
 namespace command {
 namespace {
 
-double quantile(const std::vector<float>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<size_t>(at);
-  const size_t high = std::min(low + 1, sorted.size() - 1);
-  const double part = at - static_cast<double>(low);
-  return static_cast<double>(sorted[low]) * (1 - part) + static_cast<double>(sorted[high]) * part;
-}
-
 // Lines "name value error" in the order of the report; error < 0: none.
 struct Figure {
   const char* key;

@@ -44,7 +44,9 @@ class Quality {
  public:
   Quality(const Options& options, const QualityOptions& quality)
       : options_(options), quality_(quality), text_(read_text(quality.file)) {
-    report_.model = fs::path(options.model).filename().string();
+    options_.model = find_model(options);  // once: by its file from here on
+    options_.hf.clear();
+    report_.model = fs::path(options_.model).filename().string();
     report_.text = fs::path(quality.file).filename().string();
     for (const std::string& type : quality.types) jobs_.push_back({type, "", type});
     for (const std::string& path : quality.models) jobs_.push_back({fs::path(path).filename().string(), path, ""});
@@ -57,7 +59,8 @@ class Quality {
 
   int run() {
     for (const Job& job : jobs_)  // before hours of work
-      if (!job.type.empty()) quantize(options_.model, base_ + ".gguf", job.type, true);
+      if (job.type.empty()) check_vocabulary(job.path);
+      else quantize(options_.model, base_ + ".gguf", job.type, true);
     measure(report_.model, options_.model, BaseUse::kWrite);
     for (const Job& job : jobs_) {
       if (interrupted) break;
@@ -87,6 +90,13 @@ class Quality {
   }
 
  private:
+  void check_vocabulary(const std::string& path) {
+    Options other = options_;
+    other.model = path;
+    const size_t want = open_model(options_, "none").n_vocab(), found = open_model(other, "none").n_vocab();
+    if (found != want)
+      throw Failure(path + ": a vocabulary of " + std::to_string(found) + " tokens, expected the base's " + std::to_string(want));
+  }
   // Adds a row unless Ctrl-C came in between.
   void measure(const std::string& name, const std::string& path, BaseUse use) {
     Options options = options_;
@@ -127,7 +137,7 @@ class Quality {
       row.kl = kl.mean;
       row.kl_error = kl.error;
       std::sort(e.kl.begin(), e.kl.end());
-      row.kl_99 = static_cast<double>(e.kl[(e.kl.size() - 1) * 99 / 100]);
+      row.kl_99 = quantile(e.kl, 0.99);
       row.same_top = static_cast<double>(e.sums.n_same_top) / static_cast<double>(e.sums.n);
     }
     report_.rows.push_back(std::move(row));
@@ -155,7 +165,7 @@ class Quality {
     write_whole(folder / "report.html", to_html(report_));
   }
 
-  const Options& options_;
+  Options options_;
   const QualityOptions& quality_;
   std::string text_, base_;
   std::vector<Job> jobs_;

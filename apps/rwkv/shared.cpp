@@ -25,7 +25,7 @@ extern "C" void on_interrupt(int) {
 
 bool can_redraw() {
   const char* term = std::getenv("TERM");
-  return !term || std::string_view(term) != "dumb";
+  return term && *term && std::string_view(term) != "dumb";
 }
 
 }  // namespace
@@ -33,8 +33,10 @@ bool can_redraw() {
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
 void catch_interrupt() {
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);  // nothing is lost when a service manager stops it either
+  if (std::signal(SIGINT, on_interrupt) == SIG_IGN) std::signal(SIGINT, SIG_IGN);  // a script's job in the background
+  // Nothing is lost when a service manager stops it either, or its terminal goes.
+  std::signal(SIGTERM, on_interrupt);
+  if (std::signal(SIGHUP, on_interrupt) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // nohup
 }
 
 void ProgressLine::update(double fraction) {
@@ -119,10 +121,10 @@ rwkv_sampler_options sampler_options(const SamplingOptions& from, const char* de
   else if (from.penalty_mode == "rapid") to.penalty_mode = 3;
   else if (from.penalty_mode == "rwkv") to.penalty_mode = 0;
   for (const std::string& text : from.logit_bias) {
-    char* end = nullptr;
-    const long token = std::strtol(text.c_str(), &end, 10);
-    const float value = std::strtof(end, nullptr);
-    if (end == text.c_str() || (*end != '+' && *end != '-'))
+    char *sign = nullptr, *end = nullptr;
+    const long token = std::strtol(text.c_str(), &sign, 10);
+    const float value = std::strtof(sign, &end);
+    if (sign == text.c_str() || (*sign != '+' && *sign != '-') || end == sign || *end != '\0' || token < 0 || token > INT32_MAX)
       throw Failure("--logit-bias \"" + text + "\": expected TOKEN_ID+BIAS or TOKEN_ID-BIAS");
     bias.push_back({static_cast<int32_t>(token), value});
   }

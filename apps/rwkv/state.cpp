@@ -35,7 +35,7 @@ std::pair<std::string, float> split_weight(const std::string& text) {
   if (colon == std::string::npos || colon + 1 == text.size()) return {text, NAN};
   char* end = nullptr;
   const float weight = std::strtof(text.c_str() + colon + 1, &end);
-  if (*end != '\0') return {text, NAN};
+  if (*end != '\0' || std::isnan(weight)) return {text, NAN};
   return {text.substr(0, colon), weight};
 }
 

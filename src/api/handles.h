@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "chat/chat.h"
 #include "engine/generation.h"
@@ -54,6 +55,7 @@ std::function<void(float)> progress_of(rwkv_progress_fn progress, void* user);
 
 template <typename F>
 rwkv_status guard(F f) noexcept {
+  const FloatMode mode(false);
   try {
     f();
     return RWKV_OK;

@@ -45,7 +45,7 @@ uint32_t detect() noexcept {
   return bits;
 }
 
-constexpr unsigned kFtzDaz = 0x8040;
+constexpr unsigned kDefault = 0x1f80, kFtzDaz = 0x8040;
 uint64_t control() noexcept { return _mm_getcsr(); }
 void set_control(uint64_t value) noexcept { _mm_setcsr(static_cast<unsigned>(value)); }
 
@@ -58,7 +58,7 @@ uint32_t detect() noexcept {
   return bits;
 }
 
-constexpr uint64_t kFtzDaz = uint64_t{1} << 24;
+constexpr uint64_t kDefault = 0, kFtzDaz = uint64_t{1} << 24;
 uint64_t control() noexcept {
   uint64_t value = 0;
   asm volatile("mrs %0, fpcr" : "=r"(value));
@@ -69,7 +69,7 @@ void set_control(uint64_t value) noexcept { asm volatile("msr fpcr, %0" : : "r"(
 #else
 
 uint32_t detect() noexcept { return 0; }
-constexpr uint64_t kFtzDaz = 0;
+constexpr uint64_t kDefault = 0, kFtzDaz = 0;
 uint64_t control() noexcept { return 0; }
 void set_control(uint64_t) noexcept {}
 
@@ -91,8 +91,10 @@ bool may_use_tiles() noexcept {
 #endif
 }
 
-FlushSubnormals::FlushSubnormals() noexcept : saved_(control()) { set_control(saved_ | kFtzDaz); }
-FlushSubnormals::~FlushSubnormals() { set_control(saved_); }
-void flush_subnormals() noexcept { set_control(control() | kFtzDaz); }
+FloatMode::FloatMode(bool flush_subnormals) noexcept : saved_(control()) {
+  set_control(flush_subnormals ? kDefault | kFtzDaz : kDefault);
+}
+FloatMode::~FloatMode() { set_control(saved_); }
+void flush_subnormals() noexcept { set_control(kDefault | kFtzDaz); }
 
 }  // namespace rwkv

@@ -23,17 +23,22 @@ uint32_t cpu_bits() noexcept;  // detected once
 // whether there is any.
 bool may_use_tiles() noexcept;
 
-// Flush-to-zero and denormals-are-zero while it lives: a sweep over subnormal weights would otherwise run
-// at a tenth of the speed. Restores the thread's own setting.
-class FlushSubnormals {
+// The mode that the program's results are defined in, whatever the caller's: rounding to nearest, no traps. Restores the
+// thread's own.
+class FloatMode {
  public:
-  FlushSubnormals() noexcept;
-  ~FlushSubnormals();
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
+  explicit FloatMode(bool flush_subnormals) noexcept;
+  ~FloatMode();
+  FloatMode(const FloatMode&) = delete;
+  FloatMode& operator=(const FloatMode&) = delete;
 
  private:
   uint64_t saved_;
+};
+// Flush-to-zero and denormals-are-zero too: a sweep over subnormal weights would otherwise run at a tenth of the speed.
+class FlushSubnormals : FloatMode {
+ public:
+  FlushSubnormals() noexcept : FloatMode(true) {}
 };
 // For good, in a worker thread.
 void flush_subnormals() noexcept;

@@ -21,7 +21,14 @@ struct InputSums {
 
 class InputCollector {
  public:
-  void clear() { sums_.clear(); }
+  // Forgets; with room for all parts of the plan, so that `add` does not need any.
+  void begin(const Plan& plan) {
+    sums_.clear();
+    for (const auto* ops : {&plan.body, &plan.head})
+      for (const Op& op : *ops)
+        if (const auto* linear = std::get_if<LinearOp>(&op))
+          for (const LinearPart& part : linear->parts) add(part, static_cast<const float*>(nullptr), 0, 0);
+  }
 
   // `first` points at the part's first input of row 0; rows lie `stride` elements apart.
   template <typename T>
@@ -45,7 +52,7 @@ class InputCollector {
       for (const Op& op : *ops)
         if (const auto* linear = std::get_if<LinearOp>(&op))
           for (const LinearPart& part : linear->parts)
-            if (const auto found = sums_.find(&part); found != sums_.end()) out.push_back(found->second);
+            if (const auto found = sums_.find(&part); found != sums_.end() && found->second.n_row > 0) out.push_back(found->second);
     return out;
   }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <string>
 
 namespace demo_model_test {
@@ -59,6 +60,21 @@ TEST(demo_model, gives_the_same_bits_whether_zeros_are_left_out_or_read) {
   const auto tokens = tokens_of(a, "Once upon a time there was a little fox");
   rwkv_api::Session in_a(a), in_b(b);
   for (const int32_t token : tokens) EXPECT_EQ(in_a.feed({token}), in_b.feed({token}));
+}
+
+TEST(demo_model, gives_the_same_bits_whatever_the_callers_rounding) {
+  const rwkv_api::Model usual(kPath);
+  const auto tokens = tokens_of(usual, "Once upon a time there was a little fox");
+  const auto want = rwkv_api::Session(usual).feed(tokens);
+  auto o = rwkv_api::options<rwkv_model_options>();
+  o.n_thread = 3;
+  std::fesetround(FE_UPWARD);
+  const rwkv_api::Model model(kPath, &o);
+  const auto got = rwkv_api::Session(model).feed(tokens);
+  const int kept = std::fegetround();
+  std::fesetround(FE_TONEAREST);
+  EXPECT_EQ(got, want);
+  EXPECT_EQ(kept, FE_UPWARD);
 }
 
 }  // namespace

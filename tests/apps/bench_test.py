@@ -41,6 +41,12 @@ class Bench(unittest.TestCase):
         self.assertIn(about, run.stderr)
         self.assertEqual(run.stdout, "")
 
+    def test_many_sequences_share_what_is_read(self) -> None:
+        out = self.output("-m", MODEL, "-p", "0", "-n", "8", "-b", "1,4", "-r", "1", "-o", "json", "--profile")
+        one, four = [json.loads(line) for line in out.splitlines()]  # the table of --profile goes elsewhere
+        if four["bound"] == one["bound"] == "bandwidth":
+            self.assertGreater(four["bound_tokens_per_s"], 2 * one["bound_tokens_per_s"])
+
     def test_json_has_an_object_for_each_test(self) -> None:
         out = self.output("-m", MODEL, "-t", "2", "-p", "8,16", "-n", "4", "-b", "1,3", "-r", "2", "-o", "json")
         rows = [json.loads(line) for line in out.splitlines()]

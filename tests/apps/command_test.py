@@ -117,6 +117,18 @@ class Command(unittest.TestCase):
         self.fails("logits", "-m", MODEL, "--tokens", "1,999", "-o", "-", about="999")
         self.fails("logits", "-m", MODEL, "--tokens", "1", "-o", "/no/such/folder/out", about="/no/such")
 
+        for bias in ("5+x", "5+3abc", "5", "x+1", "4294967301+1"):
+            self.fails("run", "-m", MODEL, "-p", "x", "--logit-bias", bias, about=bias)
+
+    def test_a_signal_ends_the_wait_for_standard_input(self) -> None:
+        process = subprocess.Popen([COMMAND, "run", "-m", MODEL, "-p", "-"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        process.terminate()
+        process.wait(60)
+        process.communicate()
+        self.assertIn(process.returncode, (130, -signal.SIGTERM))  # it may not have come as far as to catch it
+
     def test_instruction_sets_in_any_case(self) -> None:
         self.assertEqual(rwkv("run", "-m", MODEL, "--cpu", "Scalar", "-p", "x", "-n", "1").returncode, 0)
 

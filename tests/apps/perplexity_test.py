@@ -133,6 +133,8 @@ class Perplexity(unittest.TestCase):
             # -SIGINT: it had not come as far as to catch it. A build with sanitizers starts slowly.
             self.assertIn(process.returncode, (130, -signal.SIGINT), err)
             interrupted += process.returncode == 130
+            if process.returncode == 130 and resume.exists() and interrupted == 1:
+                self.assertIn(b"another model", rwkv("perplexity", "-m", OTHER, *arguments).stderr)
             patience *= 1 if process.returncode == 130 else 1.5
         self.assertEqual(json.loads(out), want)
         self.assertEqual(base.read_bytes(), (self.path / "whole").read_bytes())

@@ -105,14 +105,14 @@ class Quality(unittest.TestCase):
                            (rwkv("quality", BASE, "--models", OTHER), "-f FILE")):
             self.assertEqual((run.returncode, run.stderr.count(b"\n"), run.stdout), (1, 1, b""), run.stderr)
             self.assertIn(about, run.stderr.decode())
-        # A type that cannot be made is named before anything is measured.
+        # A type that cannot be made, or a model that is not there or has another vocabulary, is named before anything
+        # is measured.
         other = self.path / "other"
-        run = rwkv("quality", BASE, "-f", str(self.path / "text"), "--types", "q9_9", "-o", str(other))
-        self.assertEqual((run.returncode, run.stdout), (1, b""), run.stderr)
-        self.assertEqual(list(other.iterdir()), [])
-        # What was measured before the mistake is kept; no predictions stay behind.
-        self.assertFalse(json.loads((self.out / "report.json").read_text())["complete"])
-        self.assertEqual(len(list(self.out.iterdir())), 4)
+        wrong = str(pathlib.Path(BASE).parent.parent.parent / "data" / "demo" / "librwkv-demo.q8_0.gguf")
+        for arguments in (["--types", "q9_9"], ["--models", "/no/model"], ["--models", wrong]):
+            run = rwkv("quality", BASE, "-f", str(self.path / "text"), *arguments, "-o", str(other))
+            self.assertEqual((run.returncode, run.stdout), (1, b""), run.stderr)
+            self.assertEqual(list(other.iterdir()), [])
 
 
 if __name__ == "__main__":

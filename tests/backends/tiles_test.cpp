@@ -1,8 +1,6 @@
 // The kernels for matrix units give the bits of the scalar kernels. Their tile instructions are those of the program, done
 // by an emulator where the processor has none; the vectors around them are the scalar ones. Where it has AMX, kernels_test.cpp
 // runs the unit itself.
-#if defined(__x86_64__)
-
 #include <math.h>
 #include <string.h>
 
@@ -103,5 +101,3 @@ INSTANTIATE_TEST_SUITE_P(types, Tiles, testing::ValuesIn(kBlockTypes),
 
 }  // namespace
 }  // namespace rwkv::test::tiles_test
-
-#endif

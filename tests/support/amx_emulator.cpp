@@ -1,7 +1,5 @@
 #include "support/amx_emulator.h"
 
-#if defined(__x86_64__)
-
 #include <ucontext.h>
 
 #include <cmath>
@@ -183,5 +181,3 @@ AmxEmulator::~AmxEmulator() { sigaction(SIGILL, &before_, nullptr); }
 size_t AmxEmulator::n_instruction() const { return machine.n_instruction; }
 
 }  // namespace rwkv::test
-
-#endif

@@ -2,8 +2,6 @@
 // those that simd/amx_tiles.h uses), and ends the program where the manual has a fault.
 #pragma once
 
-#if defined(__x86_64__)
-
 #include <signal.h>
 
 #include <cstddef>
@@ -24,5 +22,3 @@ class AmxEmulator {
 };
 
 }  // namespace rwkv::test
-
-#endif

@@ -209,25 +209,31 @@ void CpuExecutor::reserve(size_t rows) {
   for (const PackedOp& op : ops_)
     if (const auto* linear = std::get_if<PackedLinear>(&op)) largest = std::max(largest, staged_bytes(*linear, rows));
   staging_.reserve(largest, pool_);
+  previous_.resize(rows);
   capacity_ = rows;
 }
 
 void CpuExecutor::run(const Step& step, std::span<float> logits) {
   const std::lock_guard lock(mutex_);
   const FlushSubnormals flush;
+  // All memory that the step takes, before the first state changes.
   reserve(std::min(kMaxRows, step.tokens.size()));
-  size_t segment = 0, used = 0, logit = 0;
+  parts_.reserve(step.segments.size());
+  after_.clear();
+  after_.reserve(step.tokens.size());
   std::vector<uint32_t> wanted;
+  wanted.reserve(step.logit_rows.size());
+  size_t segment = 0, used = 0, logit = 0;
   for (size_t begin = 0; begin < step.tokens.size();) {
     const size_t end = std::min(begin + kMaxRows, step.tokens.size());
     parts_.clear();
     for (size_t t = begin; t < end;) {
       const Segment& s = step.segments[segment];
       const size_t n_row = std::min(end - t, s.n_row - used);
-      parts_.push_back({t - begin, n_row, state(s.slot), {}});
+      parts_.push_back({t - begin, n_row, state(s.slot), s.after.empty() ? nullptr : after_.data() + after_.size()});
       if (!s.after.empty())
         for (size_t i = used; i < used + n_row; ++i)
-          parts_.back().after.push_back(i < s.after.size() ? state(s.after[i]) : nullptr);
+          after_.push_back(i < s.after.size() ? state(s.after[i]) : nullptr);
       t += n_row;
       used += n_row;
       if (used == s.n_row) {
@@ -347,7 +353,7 @@ std::vector<OpProfile> CpuExecutor::profile() const {
 void CpuExecutor::set_collecting(bool on) {
   const std::lock_guard lock(mutex_);
   collecting_ = on;
-  if (on) collector_.clear();
+  if (on) collector_.begin(*plan_);
 }
 std::vector<InputSums> CpuExecutor::collected() const {
   const std::lock_guard lock(mutex_);

@@ -42,7 +42,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   struct Part {  // a piece of a segment that fits into kMaxRows
     size_t first, n_row;
     float* state;
-    std::vector<float*> after;  // empty, or for each row where its state is copied; null: nowhere
+    float* const* after;  // null, or for each row where its state is copied; null: nowhere
   };
   // Of a linear op with a sparse input, over the last rows that were one or two in a step.
   struct Activity {
@@ -165,6 +165,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   const Stages* stages_ = nullptr;
   std::span<const int32_t> tokens_;
   std::vector<Part> parts_;
+  std::vector<float*> after_;           // of all parts of a step
   std::vector<const float*> previous_;  // of each row: the hidden row before it
   size_t rows_ = 0;
   const LinearJob* job_ = nullptr;

@@ -1,5 +1,6 @@
 // What a stage of the walk does: ops row by row, and the wkv ops head by head.
 #include <algorithm>
+#include <array>
 
 #include "backends/cpu/cpu_executor.h"
 
@@ -23,20 +24,20 @@ size_t pieces_of(const PackedWkv& op, const Plan&) {
   return (op.op->n_head + heads - 1) / heads;
 }
 
-// Where the state lies that a piece of a wkv op reads and writes: {first float, floats}.
-using StateRanges = std::vector<std::pair<size_t, size_t>>;
+// Where the state lies that a piece of a wkv op reads and writes: {first float, floats}; unused ones are {0, 0}.
+using StateRanges = std::array<std::pair<size_t, size_t>, 3>;
 StateRanges state_of_piece(const PackedWkv4& op, const Plan& plan, size_t piece) {
   const size_t width = plan.value_width[op.op->out], first = piece * kChannels;
-  StateRanges out;
-  for (const StateId id : {op.op->aa, op.op->bb, op.op->pp})
-    out.emplace_back(plan.state.arrays[id].offset + first, std::min(kChannels, width - first));
-  return out;
+  const auto range = [&](StateId id) {
+    return std::pair(plan.state.arrays[id].offset + first, std::min(kChannels, width - first));
+  };
+  return {range(op.op->aa), range(op.op->bb), range(op.op->pp)};
 }
 template <typename PackedWkv>
 StateRanges state_of_piece(const PackedWkv& op, const Plan& plan, size_t piece) {
   const auto& o = *op.op;
   const size_t heads = heads_a_piece(o.n_head), first = piece * heads, size = o.head_size * o.head_size;
-  return {{plan.state.arrays[o.state].offset + first * size, std::min(heads, o.n_head - first) * size}};
+  return {std::pair(plan.state.arrays[o.state].offset + first * size, std::min(heads, o.n_head - first) * size)};
 }
 
 }  // namespace
@@ -159,7 +160,6 @@ void CpuExecutor::rows_of(const PackedShiftMix& op, Phase phase, size_t t) {
 // Where each row's predecessor lies: the row before, or the sequence's state.
 void CpuExecutor::find_previous(const PackedShiftMix& op) {
   const size_t offset = plan_->state.arrays[op.op->shift].offset;
-  previous_.resize(rows_);
   for (const Part& part : parts_)
     for (size_t i = 0; i < part.n_row; ++i)
       previous_[part.first + i] = i == 0 ? part.state + offset : hidden(part.first + i - 1);
@@ -171,7 +171,7 @@ void CpuExecutor::carry(const PackedShiftMix& op) {
   const size_t n = plan_->value_width[op.op->x];
   for (const Part& part : parts_) {
     std::copy_n(hidden(part.first + part.n_row - 1), n, part.state + offset);
-    for (size_t i = 0; i < part.after.size(); ++i)
+    for (size_t i = 0; part.after && i < part.n_row; ++i)
       if (part.after[i]) std::copy_n(hidden(part.first + i), n, part.after[i] + offset);
   }
 }
@@ -195,9 +195,9 @@ void CpuExecutor::rows_of(const PackedLinear&, Phase, size_t t) { quantize_row(*
 
 template <typename Wkv>
 void CpuExecutor::run_rows_of_piece(const Wkv& op, const Part& part, size_t piece) {
-  if (part.after.empty()) return run_piece(op, part, piece);
+  if (!part.after) return run_piece(op, part, piece);
   for (size_t i = 0; i < part.n_row; ++i) {
-    run_piece(op, {part.first + i, 1, part.state, {}}, piece);
+    run_piece(op, {part.first + i, 1, part.state, nullptr}, piece);
     if (!part.after[i]) continue;
     for (const auto& [offset, size] : state_of_piece(op, *plan_, piece))
       std::copy_n(part.state + offset, size, part.after[i] + offset);

@@ -18,10 +18,12 @@ class Staging {
     pool.wait_left(pool.last_serial());
     in_use_.clear();
     oldest_ = head_ = 0;
-    buffer_ = AlignedBuffer(std::max(kUsualBytes, 2 * largest));
+    const size_t size = std::max(kUsualBytes, 2 * largest);
+    in_use_.reserve(kForgotten + size / kLeast + 1);  // so that `allocate` takes no memory
+    buffer_ = AlignedBuffer(size);
   }
 
-  // `bytes` (a multiple of 64) for stage `serial`; called in rising order of serials.
+  // `bytes` (a multiple of 64, at least kLeast) for stage `serial`; called in rising order of serials.
   std::byte* allocate(size_t bytes, ThreadPool::Serial serial, const ThreadPool& pool) {
     if (head_ + bytes > buffer_.size()) {  // what lies behind the head is older than what lies at the start
       while (oldest_ < in_use_.size() && in_use_[oldest_].begin >= head_) release_oldest(pool);
@@ -41,6 +43,7 @@ class Staging {
 
  private:
   static constexpr size_t kUsualBytes = size_t{4} << 20;  // some 10 ms of decoding: as long as threads sleep
+  static constexpr size_t kLeast = 128;
   static constexpr size_t kForgotten = 256;  // pieces released before the list is cut
   struct Piece {
     size_t begin;

@@ -68,7 +68,7 @@ class ReferenceExecutor final : public Executor {
   void set_collecting(bool on) override {
     const std::lock_guard lock(mutex_);
     collecting_ = on;
-    if (on) collector_.clear();
+    if (on) collector_.begin(*plan_);
   }
   std::vector<InputSums> collected() const override { return collector_.collected(*plan_); }
 
