@@ -65,13 +65,14 @@ std::string read_text(const std::string& file) {
 void write_whole(const std::string& path, std::string_view bytes) {
   std::error_code ignored;
   const bool replace = !fs::exists(path, ignored) || fs::is_regular_file(path, ignored);
-  const std::string part = replace ? path + ".part" : path;
+  const std::string target = fs::is_symlink(path, ignored) ? fs::weakly_canonical(path, ignored).string() : path;
+  const std::string part = replace ? target + ".part-" + std::to_string(::getpid()) : path;
   std::FILE* file = std::fopen(part.c_str(), "wb");
   if (!file) cannot_write(path, errno);
   errno = 0;
   bool good = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
   good = std::fclose(file) == 0 && good;
-  if (good && replace) good = std::rename(part.c_str(), path.c_str()) == 0;
+  if (good && replace) good = std::rename(part.c_str(), target.c_str()) == 0;
   if (good) return;
   const int reason = errno;
   if (replace) std::remove(part.c_str());

@@ -146,7 +146,10 @@ void add_loading(CLI::App* app, Options& o) {
   app->add_option("--lora", o.lora, "adapter to merge, FILE or FILE:SCALE (may be given again)")
       ->allow_extra_args(false);
   app->add_option("--v5-eps", o.v5_norm_eps, "group norm epsilon of v5 (default 64e-5; rwkv.cpp's: 1e-5)")
-      ->check(CLI::PositiveNumber);
+      ->check([](const std::string& text) {
+        const double value = std::strtod(text.c_str(), nullptr);
+        return value > 0 && value <= 1 ? std::string() : "\"" + text + "\": expected a number above 0 and at most 1";
+      });
   app->add_flag("-v,--verbose", o.verbose, "log what is going on");
   app->add_flag("--bf16-activations", o.bf16_activations,
                 "BF16 weights times activations rounded to BF16, for --cpu amx (slower without)");
