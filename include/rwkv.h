@@ -8,6 +8,7 @@
  * Objects belong to the caller until closed (NULL is fine there); close an object before the model that it was made from.
  * What returns a value instead of a status (rwkv_n_vocab ...) wants an object, not NULL.
  * Threads: a model may be used by any number of threads; every other object by one thread at a time.
+ * Results do not depend on the floating-point mode of the calling thread, which is as before when a call returns.
  * Strings are UTF-8 unless said otherwise. Logits are f32, natural-log scale, not normalised.
  * Structs begin with their own size (set by RWKV_INIT), so that they can grow: a field that is zero
  * means the default that its comment names.

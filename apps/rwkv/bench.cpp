@@ -184,8 +184,8 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
       const std::string test = "tg" + std::to_string(n);
       // Many sequences share the weights' bytes, but not the arithmetic.
       const auto n_row = static_cast<double>(batch);
-      const double most = arithmetic();
-      const bool by_bytes = n_row * bounds.bytes_per_s / bounds.bytes_per_token < most;
+      const double most = batch > 1 ? arithmetic() : 0;
+      const bool by_bytes = batch == 1 || n_row * bounds.bytes_per_s / bounds.bytes_per_token < most;
       BenchRow& row = add(test, by_bytes ? "bandwidth" : "arithmetic", batch, bounds.bytes_per_token);
       for (size_t i = 0; i < bench.repetitions; ++i) {
         const Rates rates = decode_beside_sweeps(model, n, batch);

@@ -480,7 +480,7 @@ std::map<std::string, CLI::App*> add_subcommands(CLI::App& app, Given& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit ends in a sentence, like a full disk
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit to the size of files ends in a sentence, like a full disk
   Given given;
   CLI::App app("Runs RWKV language models.", "rwkv");
   app.set_version_flag("--version", std::string("librwkv ") + rwkv_version_text());

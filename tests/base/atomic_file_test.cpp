@@ -53,6 +53,31 @@ TEST_F(atomic_file, leaves_nothing_when_not_committed) {
   EXPECT_EQ(n_file(), 0u);
 }
 
+TEST_F(atomic_file, may_have_as_long_a_name_as_any) {
+  path_ = folder_ / std::string(255, 'z');
+  AtomicFile file(path_);
+  write(file, "new");
+  file.commit();
+  EXPECT_EQ(content(), "new");
+  AtomicFolder folder(folder_ / std::string(255, 'y'));
+  folder.commit();
+  EXPECT_EQ(n_file(), 2u);
+}
+
+TEST_F(atomic_file, goes_to_where_a_link_points) {
+  fs::create_symlink("real", path_);
+  AtomicFile file(path_);
+  write(file, "new");
+  file.commit();
+  EXPECT_TRUE(fs::is_symlink(path_));
+  EXPECT_TRUE(fs::is_regular_file(folder_ / "real"));
+  EXPECT_EQ(content(), "new");
+  fs::create_symlink("b", folder_ / "a");
+  fs::create_symlink("a", folder_ / "b");
+  EXPECT_THROW(AtomicFile(folder_ / "a"), Error);
+  EXPECT_TRUE(fs::is_symlink(folder_ / "a"));
+}
+
 TEST_F(atomic_file, has_the_mode_of_any_new_file) {
   const mode_t before = ::umask(022);
   AtomicFile file(path_);

@@ -191,7 +191,7 @@ int list_catalogue() {
 
 // The paths of all files of one source; the first is the one to open.
 std::vector<fs::path> pull_all(const Source& source, const PullOptions& options) {
-  // A write beyond a limit is an error that is reported, not a signal.
+  // A connection that is gone is an error that is reported, not a signal.
   std::signal(SIGPIPE, SIG_IGN);
   const Endpoints endpoints = endpoints_from_environment();
   const Cache cache = Cache::of_user();
