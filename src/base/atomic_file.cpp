@@ -21,6 +21,16 @@ std::string beside(const std::string& path) {
   return (p.parent_path() / p.filename().string().substr(0, 200)).string() + ".part-";
 }
 
+std::string end_of_links(std::filesystem::path path) {
+  const std::string given = path.string();
+  std::error_code failed;
+  for (int i = 0; std::filesystem::is_symlink(path, failed); ++i) {
+    if (i == 40) throw Error(Code::kIo, "{}: cannot be written: {}", given, std::strerror(ELOOP));
+    path = path.parent_path() / std::filesystem::read_symlink(path, failed);  // one that begins at the root stays alone
+  }
+  return path.string();
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {
@@ -32,9 +42,8 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
       path_ = real;
       std::free(real);
     }
-  } else if (std::error_code failed; std::filesystem::is_symlink(path, failed)) {  // to where no file is yet
-    path_ = std::filesystem::weakly_canonical(path, failed).string();
-    if (failed) throw Error(Code::kIo, "{}: cannot be written: {}", path, failed.message());
+  } else {
+    path_ = end_of_links(path);  // to where no file is yet
   }
   // A pipe that nobody reads is refused, not waited for.
   fd_ = renames_ ? open_neighbour() : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
