@@ -57,7 +57,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   args.row_blocks = n_block;
   const cpu::ActGroups& groups = table->act_groups;
   const bool grouped = weight.takes_blocks() && !wide && groups.rows > 0 && rows >= groups.from;
-  const AlignedBuffer in_groups(grouped ? (rows + groups.rows - 1) / groups.rows * n_block * groups.bytes : 1);
+  const AlignedBuffer in_groups(grouped ? groups.size(rows, n_block) : 1);
   if (grouped) args.groups = in_groups.as<uint8_t>();
   for (auto _ : state) {
     for (size_t t = 0; t < rows && weight.takes_blocks(); ++t) {
@@ -68,7 +68,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
       row.blocks = blocks.data() + t * n_block * act;
       row.scale = scale.data() + t * n_block;
       row.sum = sum.data() + 2 * t * n_block;
-      if (grouped) row.group = in_groups.as<uint8_t>() + t / groups.rows * n_block * groups.bytes;
+      if (grouped) row.group = in_groups.as<uint8_t>() + groups.offset(t, n_block);
       row.lane = grouped ? t % groups.rows : 0;
       table->quantize(row);
     }

@@ -19,8 +19,7 @@ constexpr const char* kPlain = "\033[0m";
 
 bool colors_wanted(const Options& options) {
   const char* no_color = std::getenv("NO_COLOR");
-  const char* name = std::getenv("TERM");
-  return !options.no_color && !(no_color && *no_color) && name && *name && std::string_view(name) != "dumb";
+  return !options.no_color && !(no_color && *no_color) && terminal_draws();
 }
 
 std::string trimmed(const std::string& text) {

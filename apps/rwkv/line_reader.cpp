@@ -226,9 +226,8 @@ void Editor::draw_finished() {
 }  // namespace
 
 std::unique_ptr<LineReader> make_line_reader(const LineReaderOptions& options) {
-  const char* name = std::getenv("TERM");
   const bool terminal = is_terminal(STDIN_FILENO);
-  if (!terminal || options.out_fd < 0 || !name || !*name || std::strcmp(name, "dumb") == 0)
+  if (!terminal || options.out_fd < 0 || !terminal_draws())
     return std::make_unique<PlainReader>(terminal);
   return std::make_unique<Editor>(options);
 }

@@ -58,8 +58,9 @@ class Quality {
   ~Quality() { std::remove(base_.c_str()); }
 
   int run() {
+    const size_t n_vocab = open_model(options_, "none").n_vocab();
     for (const Job& job : jobs_)  // before hours of work
-      if (job.type.empty()) check_vocabulary(job.path);
+      if (job.type.empty()) check_vocabulary(job.path, n_vocab);
       else quantize(options_.model, base_ + ".gguf", job.type, true);
     measure(report_.model, options_.model, BaseUse::kWrite);
     for (const Job& job : jobs_) {
@@ -90,10 +91,10 @@ class Quality {
   }
 
  private:
-  void check_vocabulary(const std::string& path) {
+  void check_vocabulary(const std::string& path, size_t want) const {
     Options other = options_;
     other.model = path;
-    const size_t want = open_model(options_, "none").n_vocab(), found = open_model(other, "none").n_vocab();
+    const size_t found = open_model(other, "none").n_vocab();
     if (found != want)
       throw Failure(path + ": a vocabulary of " + std::to_string(found) + " tokens, expected the base's " + std::to_string(want));
   }

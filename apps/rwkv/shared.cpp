@@ -23,12 +23,12 @@ extern "C" void on_interrupt(int) {
   interrupted = 1;
 }
 
-bool can_redraw() {
-  const char* term = std::getenv("TERM");
-  return term && *term && std::string_view(term) != "dumb";
-}
-
 }  // namespace
+
+bool terminal_draws() {
+  const char* name = std::getenv("TERM");
+  return name && *name && std::string_view(name) != "dumb";
+}
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
@@ -40,7 +40,7 @@ void catch_interrupt() {
 }
 
 void ProgressLine::update(double fraction) {
-  if (!is_terminal(STDERR_FILENO) || !can_redraw()) return;
+  if (!is_terminal(STDERR_FILENO) || !terminal_draws()) return;
   const int percent = static_cast<int>(fraction * 100);
   if (percent == shown_) return;
   shown_ = percent;

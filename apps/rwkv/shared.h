@@ -23,6 +23,7 @@ class Stopwatch {
 };
 
 bool is_terminal(int fd);
+bool terminal_draws();  // by TERM: it knows colours and a cursor that moves
 // Set by Ctrl-C or SIGTERM once catch_interrupt() was called; the caller clears it.
 extern volatile int interrupted;
 void catch_interrupt();

@@ -21,7 +21,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   const cpu::ActGroups& act_groups = table.act_groups;
   const bool grouped = weight.takes_blocks() && !wide && act_groups.rows > 0 &&
                        rows >= (weight.by_unit() ? cpu::kSparseRows + 1 : act_groups.from);
-  const AlignedBuffer groups(grouped ? (rows + act_groups.rows - 1) / act_groups.rows * n_block * act_groups.bytes : 1);
+  const AlignedBuffer groups(grouped ? act_groups.size(rows, n_block) : 1);
   const bool sparse = weight.by_unit() && rows <= cpu::kSparseRows;
   std::vector<uint8_t> active(sparse ? rows * n_block * cpu::kActiveBytes : 0);
   cpu::LinearArgs args{};
@@ -47,7 +47,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
       row.scale = scale.data() + t * n_block;
       row.sum = sum.data() + 2 * t * n_block;
       if (grouped) {
-        row.group = groups.as<uint8_t>() + t / act_groups.rows * n_block * act_groups.bytes;
+        row.group = groups.as<uint8_t>() + act_groups.offset(t, n_block);
         row.lane = t % act_groups.rows;
       }
     }

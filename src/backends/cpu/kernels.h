@@ -35,6 +35,8 @@ constexpr Pack kLastFloat = Pack::kBF16;
 // and more, and by unit for more than kSparseRows (kernels/linear_short.inl.h). All 0: they do not.
 struct ActGroups {
   size_t rows, bytes, from;
+  size_t size(size_t n_row, size_t n_block) const { return (n_row + rows - 1) / rows * n_block * bytes; }
+  size_t offset(size_t row, size_t n_block) const { return row / rows * n_block * bytes; }  // of the group that it is in
 };
 
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).

@@ -30,8 +30,7 @@ Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTabl
   const size_t n_block = rows * input.cols / 32;
   const size_t scale = n_block * table.act_bytes[input.wide()], sum = scale + n_block * sizeof(float);
   const size_t groups = round_up(sum + n_block * 2 * sizeof(int32_t), 64);
-  const size_t n_group = wants_groups(input, rows, table) ? (rows + table.act_groups.rows - 1) / table.act_groups.rows : 0;
-  const size_t active = groups + n_group * input.cols / 32 * table.act_groups.bytes;
+  const size_t active = groups + (wants_groups(input, rows, table) ? table.act_groups.size(rows, input.cols / 32) : 0);
   return {0, 0, scale, sum, groups, active, round_up(active + lists, 64)};
 }
 
@@ -96,9 +95,8 @@ size_t CpuExecutor::quantize_row(const LinearJob& job, size_t t) {
       args.scale = out.scale + t * n_block;
       args.sum = out.sum + 2 * t * n_block;
       if (out.groups) {
-        const ActGroups& groups = table_.act_groups;
-        args.group = out.groups + t / groups.rows * n_block * groups.bytes;
-        args.lane = t % groups.rows;
+        args.group = out.groups + table_.act_groups.offset(t, n_block);
+        args.lane = t % table_.act_groups.rows;
       }
     } else if (job.rows < kManyRows) {
       // Kernels may read a little past the end, times a weight of zero: no NaN may lie there.
