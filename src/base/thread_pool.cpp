@@ -231,7 +231,7 @@ void ThreadPool::do_chunk(const Job& job, size_t chunk) {
   }
   if (seen >= found) return;  // another was first
   job.walk.publish(job.stage, job.context, chunk, job.thread);
-  published.store(found + 1);
+  published.store(found + 1, std::memory_order_release);  // not a barrier: the next chunk's loads go on
 }
 
 // Does a chunk that another has not finished; false when there is none.

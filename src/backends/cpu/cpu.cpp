@@ -27,6 +27,9 @@ bool works_by_row(const PackedOp& op) {
                     op);
 }
 
+// Floats from one row to the next: a line of cache more where all rows' columns would else share a few sets of the caches.
+size_t row_stride(size_t width) { return round_up(width, kLanes) + (width % 256 == 0 ? kLanes : 0); }
+
 // Values that an op of the last layer's channel mix reads and writes; false: it is of another kind.
 bool add_values(const Op& op, std::set<Value>& reads, std::set<Value>& writes) {
   const auto read = [&](Value value) {
@@ -64,9 +67,9 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& opt
   name_ = strf("cpu ({}, {} thread{})", table_.name, pool_.size(), pool_.size() == 1 ? "" : "s");
   pack(options);
   make_stages();
-  for (const size_t width : plan_->value_width) stride_.push_back(round_up(width, kLanes));
+  for (const size_t width : plan_->value_width) stride_.push_back(row_stride(width));
   values_.resize(stride_.size());
-  hidden_stride_ = round_up(plan_->n_embd, kLanes);
+  hidden_stride_ = row_stride(plan_->n_embd);
   static_assert(kMaxRows >= PackedLinear::kMostTiles * kManyRows);  // a tile of many rows takes more than a group of few
   for (size_t i = 0; i < pool_.size(); ++i)
     scratch_.emplace_back(kMaxRows * PackedMatrix::kMostTilePanels * kLanes * sizeof(float));

@@ -71,6 +71,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     const PackedLinear* op;
     size_t rows;
     LinearInput* inputs;
+    float** outs;  // the first row that each part writes
   };
 
   // cpu.cpp
@@ -115,6 +116,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   double sweep();  // bounds.cpp
 
   // linear.cpp
+  static size_t job_bytes(const PackedLinear& op);
   size_t staged_bytes(const PackedLinear& op, size_t rows) const;
   const LinearJob* stage_inputs(const PackedLinear& op, ThreadPool::Serial serial);
   size_t quantize_row(const LinearJob& job, size_t t);  // returns how many values of sparse inputs are not 0

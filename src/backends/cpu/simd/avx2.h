@@ -94,14 +94,22 @@ constexpr size_t act_bytes(bool wide) { return wide ? 64 : 32; }
 constexpr size_t act_step(bool wide) { return wide ? 8 : 4; }  // bytes of four k
 constexpr size_t kActPlane = 0;
 inline void store_act(uint8_t* out, const int32_t* a, bool wide) {
-  if (!wide) {
-    for (size_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>(a[i]);
-    return;
+  __m256i words[2];  // of 16 values each
+  for (size_t i = 0; i < 2; ++i) {
+    __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + 16 * i));
+    __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + 16 * i + 8));
+    if (wide) {  // of four k the even ones first
+      low = _mm256_shuffle_epi32(low, _MM_SHUFFLE(3, 1, 2, 0));
+      high = _mm256_shuffle_epi32(high, _MM_SHUFFLE(3, 1, 2, 0));
+    }
+    words[i] = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), _MM_SHUFFLE(3, 1, 2, 0));
   }
-  for (size_t j = 0; j < 8; ++j) {
-    const int16_t four[4] = {static_cast<int16_t>(a[4 * j]), static_cast<int16_t>(a[4 * j + 2]),
-                             static_cast<int16_t>(a[4 * j + 1]), static_cast<int16_t>(a[4 * j + 3])};
-    __builtin_memcpy(out + 8 * j, four, 8);
+  auto* const to = reinterpret_cast<__m256i*>(out);
+  if (wide) {
+    _mm256_storeu_si256(to, words[0]);
+    _mm256_storeu_si256(to + 1, words[1]);
+  } else {
+    _mm256_storeu_si256(to, _mm256_permute4x64_epi64(_mm256_packs_epi16(words[0], words[1]), _MM_SHUFFLE(3, 1, 2, 0)));
   }
 }
 
