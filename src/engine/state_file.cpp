@@ -110,6 +110,9 @@ void save_snapshot(const Snapshot& snapshot, const std::string& path) {
 
 void save_snapshot_as(const Snapshot& snapshot, const std::string& format, const std::string& path) {
   if (format.empty() || format == "librwkv") return save_snapshot(snapshot, path);
+  const std::string& version = snapshot.model->model.version;
+  if (format == "llama.cpp" && version.rfind("v5", 0) == 0)
+    throw Error(Code::kUnsupported, "{}: llama.cpp runs no RWKV {}", path, version);
   write_foreign_state(snapshot.model->plan(), {snapshot.state, snapshot.n_token}, is_by_key(*snapshot.model), format,
                       path);
 }

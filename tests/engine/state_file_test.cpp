@@ -102,6 +102,18 @@ TEST_P(EachVersion, comes_back_bit_for_bit) {
   EXPECT_EQ(other.n_token(), 8u);
   EXPECT_TRUE(same_bits(other.snapshot().state, session.snapshot().state));
 }
+TEST_P(EachVersion, goes_to_llama_cpp_where_that_runs_it) {
+  const std::string version = GetParam();
+  const bool runs = version.rfind("v4", 0) != 0 && version.rfind("v5", 0) != 0;
+  Session session(loaded(version));
+  session.feed(std::vector<Token>{5, 17}, {});
+  const Refusal found = refusal_of([&] { save_snapshot_as(session.snapshot(), "llama.cpp", path()); });
+  EXPECT_EQ(n_file(), runs ? 1u : 0u) << found.sentence;
+  if (!runs) {
+    EXPECT_EQ(found.code, Code::kUnsupported);
+    EXPECT_NE(found.sentence.find("llama.cpp runs no RWKV v"), std::string::npos) << found.sentence;
+  }
+}
 INSTANTIATE_TEST_SUITE_P(all, EachVersion, testing::ValuesIn(kVersions), [](const auto& p) {
   std::string name = p.param;
   for (char& ch : name)
