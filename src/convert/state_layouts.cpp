@@ -88,10 +88,9 @@ void write_tuned(const Plan& plan, const StateAndLength& s, bool by_key, const s
 }
 
 // One record a layer: type, bytes, floats.
-void write_llama(const Plan& plan, const StateAndLength& s, const std::string& path) {
-  if (std::none_of(plan.state.arrays.begin(), plan.state.arrays.end(),
-                   [](const StateArray& a) { return a.n_head > 0; }))
-    throw Error(Code::kUnsupported, "{}: llama.cpp runs no RWKV v4", path);
+void write_llama(const Plan& plan, const StateAndLength& s, const std::string& version, const std::string& path) {
+  if (version.rfind("v4", 0) == 0 || version.rfind("v5", 0) == 0)
+    throw Error(Code::kUnsupported, "{}: llama.cpp runs no RWKV {}", path, version);
   if (s.n_token > INT32_MAX)
     throw Error(Code::kUnsupported, "{}: llama.cpp counts up to {} tokens, the state has {}", path, INT32_MAX, s.n_token);
   ByteWriter out;
@@ -201,13 +200,15 @@ StateAndLength parse_pip_state(const Plan& plan, const TensorFile& file) {
   return out;
 }
 
-void write_foreign_state(const Plan& plan, const StateAndLength& s, bool by_key,
+bool is_by_key(const std::string& version) { return version.rfind("v7", 0) != 0 && version != "arwkv7"; }
+
+void write_foreign_state(const Plan& plan, const StateAndLength& s, const std::string& version,
                          const std::string& format, const std::string& path) {
   RWKV_CHECK(s.state.size() == plan.state.size);
   if (format == "rwkv.cpp") return write_rwkv_cpp(plan, s, path);
   if (format == "pip") return write_pip(plan, s, path);
-  if (format == "tuned") return write_tuned(plan, s, by_key, path);
-  if (format == "llama.cpp") return write_llama(plan, s, path);
+  if (format == "tuned") return write_tuned(plan, s, is_by_key(version), path);
+  if (format == "llama.cpp") return write_llama(plan, s, version, path);
   throw Error(Code::kArgument,
               "state format \"{}\": expected librwkv, rwkv.cpp, pip, llama.cpp or tuned", format);
 }

@@ -32,9 +32,12 @@ StateAndLength parse_rwkv_cpp_state(const Plan& plan, std::span<const std::byte>
 bool is_pip_state(const TensorFile& file);
 StateAndLength parse_pip_state(const Plan& plan, const TensorFile& file);
 
-// `format` as above. `by_key`: heads are [key][value] (v5, v6). Atomic. Error{kArgument} for an
+// Do a version's heads lie [key][value] (v5, v6)?
+bool is_by_key(const std::string& version);
+
+// `format` as above; `version` is the model's ("v7", "arwkv7"). Atomic. Error{kArgument} for an
 // unknown format, kUnsupported when the format has no place for such a model.
-void write_foreign_state(const Plan& plan, const StateAndLength& state, bool by_key,
+void write_foreign_state(const Plan& plan, const StateAndLength& state, const std::string& version,
                          const std::string& format, const std::string& path);
 
 // sum of weights[i] * states[i], in v4 with its numerators and denominators brought to one exponent

@@ -46,10 +46,6 @@ void check_finite(std::span<const float> state, const std::string& path) {
     if (!std::isfinite(x)) throw Error(Code::kState, "{}: the state holds a value that is not finite", path);
 }
 
-bool is_by_key(const LoadedModel& model) {
-  return model.model.version.rfind("v7", 0) != 0 && model.model.version != "arwkv7";
-}
-
 // The pip package's list, or a state-tuned checkpoint: initial head states, token shifts zero.
 Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& path,
                          std::shared_ptr<MappedFile> map) {
@@ -68,7 +64,7 @@ Snapshot from_checkpoint(std::shared_ptr<LoadedModel> model, const std::string& 
     if (is_weight_type(t.dtype)) weights.add(t.name, {t.name, t.dtype, t.shape, t.bytes});
   weights.scheme = "BlinkDL";
   weights.version = model->model.version + " state for this";
-  const bool by_key = is_by_key(*model);
+  const bool by_key = is_by_key(model->model.version);
   Snapshot out{model, std::vector<float>(plan.state.size, 0.0f), 0};
   bool has_heads = false;
   for (const auto& [name, entry] : weights.entries())
@@ -110,10 +106,7 @@ void save_snapshot(const Snapshot& snapshot, const std::string& path) {
 
 void save_snapshot_as(const Snapshot& snapshot, const std::string& format, const std::string& path) {
   if (format.empty() || format == "librwkv") return save_snapshot(snapshot, path);
-  const std::string& version = snapshot.model->model.version;
-  if (format == "llama.cpp" && version.rfind("v5", 0) == 0)
-    throw Error(Code::kUnsupported, "{}: llama.cpp runs no RWKV {}", path, version);
-  write_foreign_state(snapshot.model->plan(), {snapshot.state, snapshot.n_token}, is_by_key(*snapshot.model), format,
+  write_foreign_state(snapshot.model->plan(), {snapshot.state, snapshot.n_token}, snapshot.model->model.version, format,
                       path);
 }
 

@@ -56,11 +56,10 @@ TEST(StateLayouts, every_layout_there_and_back) {
     StateAndLength state{std::vector<float>(plan.state.size), 7};
     std::mt19937_64 random(3);
     for (float& x : state.state) x = std::normal_distribution<float>()(random);
-    const bool by_key = spec.version.rfind("v7", 0) != 0 && spec.version != "arwkv7",
-               v4 = spec.version == "v4";
+    const bool v4 = spec.version == "v4", v5 = spec.version.rfind("v5", 0) == 0;
     const std::string path = testing::TempDir() + "/state." + std::to_string(::getpid());
 
-    write_foreign_state(plan, state, by_key, "rwkv.cpp", path);
+    write_foreign_state(plan, state, model.version, "rwkv.cpp", path);
     auto map = MappedFile::open(path);
     EXPECT_TRUE(same_bits(parse_rwkv_cpp_state(plan, map->bytes(), path).state, state.state));
     if (!v4 && plan.state.arrays.size() % 3 == 0) {  // by its layout, ffn_shift comes first
@@ -68,21 +67,23 @@ TEST(StateLayouts, every_layout_there_and_back) {
       EXPECT_EQ(std::memcmp(map->bytes().data(), state.state.data() + shift.offset, shift.size * 4),
                 0);
     }
-    write_foreign_state(plan, state, by_key, "pip", path);
+    write_foreign_state(plan, state, model.version, "pip", path);
     const auto list = open_tensor_file(path);
     ASSERT_TRUE(is_pip_state(*list));
     EXPECT_TRUE(same_bits(parse_pip_state(plan, *list).state, state.state));
     if (v4) {
-      EXPECT_THROW(write_foreign_state(plan, state, by_key, "llama.cpp", path), Error);
-      EXPECT_THROW(write_foreign_state(plan, state, by_key, "tuned", path), Error);
+      EXPECT_THROW(write_foreign_state(plan, state, model.version, "tuned", path), Error);
+    }
+    if (v4 || v5) {
+      EXPECT_THROW(write_foreign_state(plan, state, model.version, "llama.cpp", path), Error);
     } else {
-      write_foreign_state(plan, state, by_key, "llama.cpp", path);
+      write_foreign_state(plan, state, model.version, "llama.cpp", path);
       map = MappedFile::open(path);
       const auto back = parse_llama_state(plan, map->bytes(), path);
       EXPECT_TRUE(same_bits(back.state, state.state));
       EXPECT_EQ(back.n_token, 7u);
     }
-    EXPECT_THROW(write_foreign_state(plan, state, by_key, "other", path), Error);
+    EXPECT_THROW(write_foreign_state(plan, state, model.version, "other", path), Error);
     std::filesystem::remove(path);
   }
 }

@@ -23,17 +23,6 @@ inline size_t count_active(const float* x, size_t k) {
   return n;
 }
 
-// Of lanes >= 0; NaN does not count.
-inline float largest_lane(Vec x) {
-  float lanes[16];
-  store(lanes, max(x, zero()));
-#pragma GCC unroll 4
-  for (size_t half = 8; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (size_t i = 0; i < half; ++i) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
-  return lanes[0];
-}
-
 // To nearest, ties to even; NaN stays one.
 inline void round_to_bf16(const float* x, size_t n, uint16_t* out) {
   for (size_t i = 0; i < n; ++i) {
@@ -60,8 +49,8 @@ inline size_t quantize(const QuantizeArgs& a) {
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
     const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
-    const float largest = largest_lane(max(abs(low), abs(high)));
-    const float inverse = largest > 0 ? limit / largest : 0.0f;
+    const float size = largest(max(abs(low), abs(high)));
+    const float inverse = size > 0 ? limit / size : 0.0f;
     int32_t q[32];
     const Vec top = set1(limit), bottom = set1(-limit), by = set1(inverse);
     store_i32(q, max(min(low * by, top), bottom));
@@ -76,7 +65,7 @@ inline size_t quantize(const QuantizeArgs& a) {
       keep_active(q, a.active + b * kActiveBytes);
     }
     store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
-    a.scale[b] = largest / limit;
+    a.scale[b] = size / limit;
     if (a.group) put_in_group(a.group + b * kActGroups.bytes, a.lane, q, a.scale[b], first, second);
     a.sum[2 * b] = first;
     a.sum[2 * b + 1] = second;
