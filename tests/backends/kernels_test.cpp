@@ -171,7 +171,7 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
       const cpu::PackedMatrix weight(matrix, PackOrder::kPanels, pool, arena);
       std::vector<float> w(n_out * cols);
       info(type).decode(bytes.data(), w.size() / info(type).block_values, w.data());
-      for (const size_t rows : {1, 2, 11, 15}) {
+      for (const size_t rows : {1, 2, 11, 15, 18}) {
         const auto x = random_floats(rows * cols, rows);
         std::vector<double> totals(rows * n_out), sizes(rows * n_out);
         for (size_t t = 0; t < rows; ++t)
@@ -222,10 +222,10 @@ TEST(linear, of_extreme_weights_equals_the_scalar_twin) {
       const Matrix matrix{type, n_out, cols, bytes, "w"};
       const cpu::PackedMatrix weight(matrix, PackOrder::kPanels, pool, arena), units(matrix, PackOrder::kByUnit, pool, arena);
       for (const bool alternate : {false, true}) {
-        std::vector<float> x(15 * cols, 127);
+        std::vector<float> x(18 * cols, 127);
         for (size_t i = 0; alternate && i < x.size(); i += 3) x[i] = -127;
         for (const bool wide : {false, true})
-          for (const size_t rows : {1, 7, 12, 15}) {
+          for (const size_t rows : {1, 7, 12, 15, 18}) {
             const auto want = run_linear(cpu::kScalarTable, weight, x, cols, rows, wide);
             for_each_table([&](const KernelTable& table) {
               EXPECT_TRUE(same_bits(run_linear(table, weight, x, cols, rows, wide), want) &&
@@ -249,7 +249,7 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
       const Matrix matrix{type, n_out, cols, bytes, "w"};
       const cpu::PackedMatrix panels(matrix, PackOrder::kPanels, pool, arena), slices(matrix, PackOrder::kByUnit, pool, arena);
       ASSERT_TRUE(slices.by_unit());
-      for (const size_t rows : {1, 2, 3, 5, 13})
+      for (const size_t rows : {1, 2, 3, 5, 13, 18})
         for (const double zeros : {0.0, 0.5, 0.66, 0.9, 1.0}) {
           std::vector<float> x = random_floats(rows * cols, rows);
           std::mt19937_64 random(rows);

@@ -15,8 +15,9 @@
 
 namespace rwkv::cpu::on_tiles {
 
-#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/scalar.h"
+
+#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/whole_parts.h"
 
 #include "backends/cpu/simd/tile_chain.h"
@@ -25,6 +26,7 @@ namespace rwkv::cpu::on_tiles {
 
 #include "backends/cpu/kernels/math.inl.h"
 #include "backends/cpu/kernels/cut.inl.h"
+#include "backends/cpu/kernels/plain_panel.inl.h"
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
 #include "backends/cpu/kernels/linear_bf16_tiles.inl.h"

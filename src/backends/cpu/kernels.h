@@ -11,6 +11,7 @@ namespace rwkv::cpu {
 constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
 constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (kernels/linear_slices.inl.h)
 constexpr size_t kCutBlocks = 24;      // of k at once where weights are unpacked for many rows: whole units of 8
+constexpr size_t kFewRows = 16;        // up to here memory limits more than arithmetic
 constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
 // With more than a share of 1 / kActiveShare of values that are not 0, the slice as one stream is faster than pieces of it.
 constexpr size_t kActiveShare = 3;
@@ -37,6 +38,11 @@ struct ActGroups {
   size_t rows, bytes, from;
   size_t size(size_t n_row, size_t n_block) const { return (n_row + rows - 1) / rows * n_block * bytes; }
   size_t offset(size_t row, size_t n_block) const { return row / rows * n_block * bytes; }  // of the group that it is in
+};
+
+// Of a tile, whose sums stay in registers: how many panels times how many rows.
+struct TileShape {
+  size_t panels, tokens;
 };
 
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).

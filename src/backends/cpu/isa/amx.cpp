@@ -8,8 +8,9 @@
 namespace rwkv::cpu {
 namespace amx {
 
-#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/avx512.h"
+
+#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/whole_parts.h"
 
 #include "backends/cpu/simd/tile_chain.h"
@@ -18,6 +19,7 @@ namespace amx {
 
 #include "backends/cpu/kernels/math.inl.h"
 #include "backends/cpu/kernels/cut.inl.h"
+#include "backends/cpu/kernels/plain_panel.inl.h"
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
 #include "backends/cpu/kernels/linear_bf16_tiles.inl.h"

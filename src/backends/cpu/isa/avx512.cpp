@@ -9,8 +9,9 @@
 namespace rwkv::cpu {
 namespace avx512 {
 
-#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/avx512.h"
+
+#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/whole_parts.h"
 
 #include "backends/cpu/kernels/table.inl.h"

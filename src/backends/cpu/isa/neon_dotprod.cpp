@@ -9,8 +9,9 @@
 namespace rwkv::cpu {
 namespace neon_dotprod {
 
-#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/neon.h"
+
+#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/neon_sdot.h"
 
 #include "backends/cpu/kernels/table.inl.h"

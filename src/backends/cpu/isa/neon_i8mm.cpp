@@ -9,8 +9,9 @@
 namespace rwkv::cpu {
 namespace neon_i8mm {
 
-#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/neon.h"
+
+#include "backends/cpu/simd/act_planes.h"
 #include "backends/cpu/simd/neon_usdot.h"
 
 #include "backends/cpu/kernels/table.inl.h"

@@ -1,29 +1,41 @@
 // Many rows: weights are unpacked once, to plain bytes in a scratch, and multiplied from there.
 
-// 32 k: f32 scales and minima, v_0..v_7.
-template <int32_t kTheOffset, int32_t kTheLargest, bool kWithMin>
-struct PlainPanel {
-  static constexpr size_t kUnit = 32, kBytes = 640, kGroup = 32;
-  static constexpr int32_t kOffset = kTheOffset, kLargest = kTheLargest;
-  static constexpr bool kHasMin = kWithMin, kPairs = false, kIsPlain = true;
-  static constexpr size_t kVecs = 128;
+// A plain panel of pairs, times activations of 8 bits: bytes are weights times their groups' scales, as far as those fit. Then
+// f32 d and dmin, and both minima in pairs of 16 bits.
+template <class F>
+struct FoldedPanel {
+  static constexpr size_t kUnit = 32, kGroup = 32;
+  static constexpr int32_t kOffset = F::kFoldedOffset, kLargest = F::kFoldedLargest;
+  static constexpr bool kHasMin = F::kHasMin, kPairs = true, kIsPlain = true;
+  static constexpr size_t kVecs = kHasMin ? 192 : 64, kBytes = kVecs + 512;
   static WVec vec(const uint8_t* u, size_t, size_t j) { return load_w(u + kVecs + 64 * j); }
-  static Vec scale(const uint8_t* u, size_t, size_t) { return load_f32(u); }
-  static Vec min(const uint8_t* u, size_t, size_t) { return load_f32(u + 64); }
-  template <class F>
+  static Vec d(const uint8_t* u) { return load_f32(u); }
+  static Vec dmin(const uint8_t* u) { return load_f32(u + 64); }
+  template <class U>
+  static IVec both_mins(const U* u, size_t) { return load_i(u + 128); }
+  template <class>
   static void unpack(const uint8_t* from, size_t b, uint8_t* u) {
-    store(reinterpret_cast<float*>(u), F::scale(from, b, 0));
-    store(reinterpret_cast<float*>(u + 64), F::min(from, b, 0));
-    for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, F::vec(from, b, j));
+    store_f32(u, F::d(from));
+    if constexpr (kHasMin) {
+      store_f32(u + 64, F::dmin(from));
+      store_i(u + 128, F::both_mins(from, b));
+    }
+    for (size_t j = 0; j < 8; ++j)
+      store_w(u + kVecs + 64 * j, fold(F::vec(from, b, j), F::scale_twice(from, b, j / 4), F::kOffset, kOffset));
   }
-  static void finish(uint8_t*) {}
 };
 
 // How plain panels of F are made and multiplied.
 template <class F, bool kWide, bool kPairs, bool kShort = (short_steps(F::kLargest, kWide) > 0)>
 struct PlainOf {
-  using Panel = PlainPanel<F::kOffset, F::kLargest, F::kHasMin>;
+  using Panel = PlainPanel<kPairs ? 16 : 32, F::kOffset, F::kLargest, F::kHasMin, kPairs>;
   static void rows(const LinearArgs& a) { quant_rows<Panel, kWide>(a); }
+};
+template <class F>
+  requires(folds<F>())
+struct PlainOf<F, false, true, false> {
+  using Panel = FoldedPanel<F>;
+  static void rows(const LinearArgs& a) { quant_rows<Panel, false>(a); }
 };
 template <class F, bool kWide, bool kPairs>
 struct PlainOf<F, kWide, kPairs, true> {

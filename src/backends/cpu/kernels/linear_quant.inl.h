@@ -17,9 +17,8 @@ struct RowsBlock {
   size_t at(size_t n) const { return first + n * a.row_blocks; }
   const uint8_t* act(size_t n) const { return a.blocks + at(n) * act_bytes(kWide); }
   float scale(size_t n) const { return a.scale[at(n)]; }
-  int32_t sum(size_t g, size_t n) const {
-    return F::kGroup == 32 ? a.sum[2 * at(n)] + a.sum[2 * at(n) + 1] : a.sum[2 * at(n) + g];
-  }
+  int32_t sum_of(size_t half, size_t n) const { return a.sum[2 * at(n) + half]; }
+  int32_t sum(size_t g, size_t n) const { return F::kGroup == 32 ? sum_of(0, n) + sum_of(1, n) : sum_of(g, n); }
   int32_t bias(size_t g, size_t n) const { return (dot_bias(F::kLargest) - F::kOffset) * sum(g, n); }
 };
 
@@ -83,26 +82,51 @@ template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
   }
 }
 
-// A block of a type of kPairs, one panel after the other, so that its sums stay in registers.
+// A block of a type of kPairs.
 template <class F, bool kWide, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
+  IVec sums[P][N];
+  Vec scaled[P][N];
+  group_sums<F, kWide, 0>(w, b, acts, sums);
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    IVec first[1][N], second[1][N];
-    group_sums<F, kWide, 0>(w + p, b, acts, first);
-    group_sums<F, kWide, 1>(w + p, b, acts, second);
+    const Vec scale = F::scale(w[p], b, 0);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) scaled[p][n] = scale * to_float(sums[p][n]);
+  }
+  group_sums<F, kWide, 1>(w, b, acts, sums);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    const Vec scale = F::scale(w[p], b, 1), d = F::d(w[p]);
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n) {
-      const Vec scaled = F::scale(w[p], b, 0) * to_float(first[0][n]);
-      const Vec both = mul_add(F::scale(w[p], b, 1), to_float(second[0][n]), scaled);
+      const Vec both = mul_add(scale, to_float(sums[p][n]), scaled[p][n]);
       if constexpr (F::kHasMin) {
         const Vec min = F::min(w[p], b, 0) * set1(static_cast<float>(acts.sum(0, n)));
         const Vec mins = mul_add(F::min(w[p], b, 1), set1(static_cast<float>(acts.sum(1, n))), min);
-        acc[p][n] = mul_add(neg_mul_add(F::dmin(w[p]), mins, F::d(w[p]) * both), set1(acts.scale(n)), acc[p][n]);
+        acc[p][n] = mul_add(neg_mul_add(F::dmin(w[p]), mins, d * both), set1(acts.scale(n)), acc[p][n]);
       } else {
-        acc[p][n] = mul_add(both, F::d(w[p]) * set1(acts.scale(n)), acc[p][n]);
+        acc[p][n] = mul_add(both, d * set1(acts.scale(n)), acc[p][n]);
       }
     }
+  }
+}
+// The end of one whose sum of both groups, times their scales, is there as an integer.
+template <class F, size_t N>
+[[gnu::always_inline]] inline void end_pair(const uint8_t* w, size_t b, const RowsBlock<F, false>& acts, const IVec (&totals)[N], Vec (&acc)[N]) {
+  const Vec d = F::d(w);
+  if constexpr (F::kHasMin) {
+    const IVec mins = F::both_mins(w, b);
+    const Vec dmin = F::dmin(w);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) {
+      const IVec sums = dot_pairs(mins, iset1(pair_of(acts.sum_of(0, n), acts.sum_of(1, n))));
+      const Vec value = neg_mul_add(dmin, to_float(sums), d * to_float(totals[n]));
+      acc[n] = mul_add(value, set1(acts.scale(n)), acc[n]);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) acc[n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[n]);
   }
 }
 // The same in integers: sums of 16 bits are multiplied by their scales as they are widened.
@@ -137,26 +161,22 @@ template <class F, size_t P, size_t N>
       for (size_t n = 0; n < N; ++n)
         totals[n] = totals[n] + dot_pairs(offsets, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
     }
-    const Vec d = F::d(w[p]);
-    if constexpr (F::kHasMin) {
-      const IVec mins = F::both_mins(w[p], b);
-      const Vec dmin = F::dmin(w[p]);
-#pragma GCC unroll 16
-      for (size_t n = 0; n < N; ++n) {
-        const IVec sums = dot_pairs(mins, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
-        const Vec value = neg_mul_add(dmin, to_float(sums), d * to_float(totals[n]));
-        acc[p][n] = mul_add(value, set1(acts.scale(n)), acc[p][n]);
-      }
-    } else {
-#pragma GCC unroll 16
-      for (size_t n = 0; n < N; ++n) acc[p][n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[p][n]);
-    }
+    end_pair<F>(w[p], b, acts, totals, acc[p]);
   }
+}
+// The same of a panel whose bytes are the weights times their scales (linear_plain.inl.h).
+template <class F, size_t P, size_t N>
+[[gnu::always_inline]] inline void quant_folded(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
+  IVec totals[P][N];
+  group_sums<F, false, 0>(w, b, acts, totals);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) end_pair<F>(w[p], b, acts, totals[p], acc[p]);
 }
 
 template <class F, bool kWide, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_block(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
-  if constexpr (F::kPairs && short_steps(F::kLargest, kWide) > 0) quant_pair_short<F>(w, b, acts, acc);
+  if constexpr (F::kPairs && F::kGroup == 32) quant_folded<F>(w, b, acts, acc);
+  else if constexpr (F::kPairs && short_steps(F::kLargest, kWide) > 0) quant_pair_short<F>(w, b, acts, acc);
   else if constexpr (F::kPairs) quant_pair<F, kWide>(w, b, acts, acc);
   else {
     quant_group<F, kWide, 0>(w, b, acts, acc);
@@ -179,7 +199,7 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
   }
   for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32) {
     for (size_t b = 0; b < F::kUnit / 32; ++b) {
-      if (N == 1 && a.ahead > 0)
+      if (row == 0 && a.ahead > 0)
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p)
           for (size_t line = 0; line < kBlockBytes; line += 64) prefetch(w[p] + b * kBlockBytes + line + a.ahead);
@@ -195,9 +215,12 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
       store(a.y + (row + n) * a.y_stride + (i + p) * kLanes, acc[p][n]);
 }
 
-template <class F, bool kWide, size_t N>
+template <class F, bool kWide>
+constexpr TileShape shape_of = quant_shape(kWide, F::kPairs && F::kGroup == 16, F::kIsPlain);
+
+template <class F, bool kWide, size_t N, size_t kShapePanels = shape_of<F, kWide>.panels>
 inline void quant_tokens(const LinearArgs& a, size_t row) {
-  constexpr size_t kPanels = N == 1 ? kQuantDecodePanels : kPrefillPanels;
+  constexpr size_t kPanels = N == 1 ? kQuantDecodePanels : kShapePanels;
   size_t i = 0;
   for (; i + kPanels <= a.count; i += kPanels) quant_tile<F, kWide, kPanels, N>(a, i, row);
   for (; i < a.count; ++i) quant_tile<F, kWide, 1, N>(a, i, row);
@@ -205,15 +228,24 @@ inline void quant_tokens(const LinearArgs& a, size_t row) {
 
 template <class F, bool kWide>
 inline void plain_rows(const LinearArgs& a);  // linear_plain.inl.h
+// Bytes may be weights times scales there.
+template <class F>
+constexpr bool folds() {
+  if constexpr (requires { F::kFoldedLargest; }) return F::kFoldedLargest > 0;
+  else return false;
+}
 
 template <class F, bool kWide>
 inline void quant_rows(const LinearArgs& a) {
-  constexpr bool kUnpacks = kUnpackRows > 0 && !F::kIsPlain && !(F::kPairs && short_steps(F::kLargest, kWide) == 0);
-  constexpr size_t kTokens = kUnpacks ? kPackedTokens : quant_prefill_tokens(kWide);
-  if constexpr (kUnpacks)
+  constexpr size_t kTokens = shape_of<F, kWide>.tokens, kUnpackRows = F::kIsPlain ? 0 : unpack_rows(!kWide && folds<F>());
+  if constexpr (kUnpackRows > 0)
     if (a.rows >= kUnpackRows) return plain_rows<F, kWide>(a);
   size_t row = 0;
+  if constexpr (constexpr TileShape kFew = few_rows_shape(kWide); kFew.tokens > 0)
+    for (; a.rows <= kFewRows && row + kFew.tokens <= a.rows; row += kFew.tokens) quant_tokens<F, kWide, kFew.tokens, kFew.panels>(a, row);
   for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
+  if constexpr (kTokens >= 8)
+    for (; row + 4 <= a.rows; row += 4) quant_tokens<F, kWide, 4>(a, row);
   for (; row + 2 <= a.rows; row += 2) quant_tokens<F, kWide, 2>(a, row);
   for (; row < a.rows; ++row) quant_tokens<F, kWide, 1>(a, row);
 }

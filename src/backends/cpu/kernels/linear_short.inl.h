@@ -53,7 +53,7 @@ struct alignas(32) ShortActs {
   float scaled_sum[kShortRows];   // scale times the sum
   int32_t both_sums[kShortRows];  // of pairs: the sums of both groups, 16 bits each
 };
-constexpr ActGroups kActGroups{kShortRows, sizeof(ShortActs), kUnpackRows};
+constexpr ActGroups kActGroups{kShortRows, sizeof(ShortActs), unpack_rows(false)};
 // One row of it, as `quantize` finds it.
 inline void put_in_group(uint8_t* group, size_t lane, const int32_t* q, float scale, int32_t first, int32_t second) {
   auto& acts = *reinterpret_cast<ShortActs*>(group);

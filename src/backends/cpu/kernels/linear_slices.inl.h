@@ -88,14 +88,18 @@ template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
   using Plain = PlainOf<F, kWide, false>;
   using Panel = typename Plain::Panel;
-  constexpr size_t kCut = 16;  // blocks at once: 88 KB of stack, which stay in the second-level cache
-  static_assert(kCut <= kCutBlocks);
-  alignas(64) uint8_t scratch[kSlicePanels * kCut * Panel::kBytes];
+  // Blocks at once: up to 88 KB of stack, which stay in the second-level cache. Few rows are multiplied so soon that memory
+  // would then rest: they fetch the next piece meanwhile.
+  constexpr size_t kMostCut = 16, kFewCut = 4, kUnitBytes = slice_unit_bytes<F>();
+  static_assert(kMostCut <= kCutBlocks);
+  alignas(64) uint8_t scratch[kSlicePanels * kMostCut * Panel::kBytes];
+  const bool few = a.rows <= kFewRows;
+  const size_t cut = few ? kFewCut : kMostCut;
   const size_t n_block = a.k / 32;
-  for (size_t first = 0; first < n_block; first += kCut) {
-    const size_t n = n_block - first < kCut ? n_block - first : kCut;
+  for (size_t first = 0; first < n_block; first += cut) {
+    const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
-      const uint8_t* unit = a.panels + (first + i) * slice_unit_bytes<F>();
+      const uint8_t* unit = a.panels + (first + i) * kUnitBytes;
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
         auto* head = reinterpret_cast<float*>(out + p * n * Panel::kBytes);
@@ -112,6 +116,8 @@ inline void dense_rows(const LinearArgs& a) {
       }
       for (size_t p = 0; p < kSlicePanels; ++p) Panel::finish(out + p * n * Panel::kBytes);
     }
+    if (few)
+      for (size_t at = 0; at < cut * kUnitBytes; at += 64) prefetch(a.panels + (first + n) * kUnitBytes + at);
     Plain::rows(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }
 }

@@ -4,35 +4,19 @@
 
 constexpr size_t kTileRows = 16, kFewTileRows = 8;  // with fewer rows than these, tiles are mostly empty
 
-// A block of 32 k: f32 scales of the groups and, of pairs, d; minima likewise; v_0..v_7.
-template <size_t kTheGroup, int32_t kOffset, bool kWithMin, bool kOfPairs>
-struct TilePanel {
-  static constexpr size_t kGroup = kTheGroup, kGroups = 32 / kGroup;
-  static constexpr bool kHasMin = kWithMin, kPairs = kOfPairs;
-  static_assert(kGroups == 1 || kPairs || !kHasMin, "no type has groups with a minimum each and no common d");
-  static constexpr size_t kMins = 64 * (kGroups + (kPairs ? 1 : 0)), kVecs = 2 * kMins, kBytes = kVecs + 512;
-
+// With signed bytes.
+template <size_t kGroup, int32_t kOffset, bool kHasMin, bool kPairs>
+struct TilePanel : PlainPanel<kGroup, kOffset, 255, kHasMin, kPairs> {
+  using Plain = PlainPanel<kGroup, kOffset, 255, kHasMin, kPairs>;
+  static_assert(kGroup == 32 || kPairs || !kHasMin, "no type has groups with a minimum each and no common d");
   template <class F>
   static void unpack(const uint8_t* from, size_t b, uint8_t* u) {
-    for (size_t g = 0; g < kGroups; ++g) put(u + 64 * g, F::scale(from, b, g));
-    if constexpr (kHasMin)
-      for (size_t g = 0; g < kGroups; ++g) put(u + kMins + 64 * g, F::min(from, b, g));
-    if constexpr (kPairs) put(u + 64 * kGroups, F::d(from));
-    if constexpr (kPairs && kHasMin) put(u + kMins + 64 * kGroups, F::dmin(from));
-    for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, F::vec(from, b, j));
+    Plain::template unpack<F>(from, b, u);
     finish(u);
   }
-  // Vectors are there as unsigned bytes.
   static void finish(uint8_t* u) {
-    for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, take_off(load_w(u + kVecs + 64 * j), kOffset));
+    for (size_t j = 0; j < 8; ++j) store_w(u + Plain::kVecs + 64 * j, take_off(Plain::vec(u, 0, j), kOffset));
   }
-  static Vec scale(const uint8_t* u, size_t g) { return load(reinterpret_cast<const float*>(u + 64 * g)); }
-  static Vec min(const uint8_t* u, size_t g) { return scale(u + kMins, g); }
-  static Vec d(const uint8_t* u) { return scale(u, kGroups); }
-  static Vec dmin(const uint8_t* u) { return min(u, kGroups); }
-
- private:
-  static void put(uint8_t* u, Vec v) { store(reinterpret_cast<float*>(u), v); }
 };
 
 // s of linear_quant.inl.h, of one row.
@@ -56,19 +40,19 @@ template <class P, bool kWide>
   for (size_t n = 0; n < n_row; ++n, at += a.row_blocks) {
     const Vec first = tile_sum<kWide>(sums[0] + n * kLanes), scale_a = set1(a.scale[at]);
     if constexpr (P::kPairs) {
-      const Vec both = mul_add(P::scale(u, 1), tile_sum<kWide>(sums[1] + n * kLanes), P::scale(u, 0) * first);
+      const Vec both = mul_add(P::scale(u, 0, 1), tile_sum<kWide>(sums[1] + n * kLanes), P::scale(u, 0, 0) * first);
       if constexpr (P::kHasMin) {
-        const Vec min = P::min(u, 0) * set1(static_cast<float>(a.sum[2 * at]));
-        const Vec mins = mul_add(P::min(u, 1), set1(static_cast<float>(a.sum[2 * at + 1])), min);
+        const Vec min = P::min(u, 0, 0) * set1(static_cast<float>(a.sum[2 * at]));
+        const Vec mins = mul_add(P::min(u, 0, 1), set1(static_cast<float>(a.sum[2 * at + 1])), min);
         acc[n] = mul_add(neg_mul_add(P::dmin(u), mins, P::d(u) * both), scale_a, acc[n]);
       } else {
         acc[n] = mul_add(both, P::d(u) * scale_a, acc[n]);
       }
     } else {
-      acc[n] = mul_add(first, P::scale(u, 0) * scale_a, acc[n]);
+      acc[n] = mul_add(first, P::scale(u, 0, 0) * scale_a, acc[n]);
       if constexpr (P::kHasMin)
-        acc[n] = neg_mul_add(P::min(u, 0), set1(a.scale[at] * static_cast<float>(a.sum[2 * at] + a.sum[2 * at + 1])), acc[n]);
-      if constexpr (P::kGroups == 2) acc[n] = mul_add(tile_sum<kWide>(sums[1] + n * kLanes), P::scale(u, 1) * scale_a, acc[n]);
+        acc[n] = neg_mul_add(P::min(u, 0, 0), set1(a.scale[at] * static_cast<float>(a.sum[2 * at] + a.sum[2 * at + 1])), acc[n]);
+      if constexpr (P::kGroups == 2) acc[n] = mul_add(tile_sum<kWide>(sums[1] + n * kLanes), P::scale(u, 0, 1) * scale_a, acc[n]);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Functions of a Vec, each one fixed sequence of IEEE operations: the same bits on every instruction set.
 
 inline Vec load_f32(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
+inline void store_f32(uint8_t* p, Vec x) { store(reinterpret_cast<float*>(p), x); }
 
 // The 16 lanes joined by a fixed tree.
 template <typename F>

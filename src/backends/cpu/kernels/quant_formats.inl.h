@@ -97,7 +97,7 @@ struct IQ4_NLPanel {  // as Q4_0
 // vectors and never ask.
 struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 16 k; two bits
   static constexpr size_t kUnit = 256, kBytes = 64 + 256 + 8 * 128, kGroup = 16;
-  static constexpr int32_t kOffset = 0, kLargest = 3;
+  static constexpr int32_t kOffset = 0, kLargest = 3, kFoldedOffset = 0, kFoldedLargest = 15 * 3;
   static constexpr bool kHasMin = true, kPairs = true, kIsPlain = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return two_bits(u + 320 + 128 * b, j); }
   static const uint8_t* bytes(const uint8_t* u, size_t b, size_t half) { return u + 64 + 32 * b + 16 * half; }
@@ -128,7 +128,7 @@ struct SignedScales {
 };
 struct Q3_KPanel : SignedScales<4> {  // 256 k: d; 16 rows of signed scales per 16 k; three bits
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 192, kGroup = 16;
-  static constexpr int32_t kOffset = 4, kLargest = 7;
+  static constexpr int32_t kOffset = 4, kLargest = 7, kFoldedOffset = 127, kFoldedLargest = 255;  // scales: -32 .. 31
   static constexpr bool kHasMin = false, kPairs = true, kIsPlain = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return three_bits(u + 288 + 192 * b, j); }
 };

@@ -4,6 +4,7 @@
 #include "backends/cpu/kernels/linear.inl.h"
 #include "backends/cpu/kernels/linear_bf16.inl.h"
 #include "backends/cpu/kernels/cut.inl.h"
+#include "backends/cpu/kernels/plain_panel.inl.h"
 #include "backends/cpu/kernels/quant_formats.inl.h"
 
 #include "backends/cpu/kernels/linear_quant.inl.h"

@@ -294,6 +294,7 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
 }
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
-constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 4 : 6; }
-constexpr size_t kUnpackRows = 12;   // from so many rows on weights are unpacked first (linear_plain.inl.h)
-constexpr size_t kPackedTokens = 4;  // fewer are multiplied so many at a time, from the packed weights
+// Few rows are multiplied by the packed weights, four at a time.
+constexpr TileShape quant_shape(bool wide, bool, bool plain) { return {kPrefillPanels, wide || !plain ? size_t{4} : size_t{6}}; }
+constexpr TileShape few_rows_shape(bool) { return {}; }  // the same
+constexpr size_t unpack_rows(bool) { return 12; }

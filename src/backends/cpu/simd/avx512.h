@@ -68,6 +68,13 @@ inline Vec load_u8(const uint8_t* p) {
 inline Vec load_i8(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
+// The lowest byte of (a + add) >> shift, of 32.
+inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned shift) {
+  for (size_t i = 0; i < 32; i += 16) {
+    const __m512i v = _mm512_srai_epi32(_mm512_add_epi32(_mm512_loadu_si512(a + i), _mm512_set1_epi32(add)), shift);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm512_cvtepi32_epi8(v));
+  }
+}
 inline WVec load_w(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 // The compiler may think that `a` has changed: for loops that measure.
 inline void touch(WVec& a) { __asm__ volatile("" : "+v"(a.v)); }
@@ -90,7 +97,34 @@ inline WVec shift_right(WVec a, unsigned n) { return {_mm512_srli_epi16(a.v, n)}
 inline WVec shift_left(WVec a, unsigned n) { return {_mm512_slli_epi16(a.v, n)}; }
 // For linear_tiles.inl.h.
 inline WVec take_off(WVec w, int32_t offset) { return {_mm512_sub_epi8(w.v, _mm512_set1_epi8(static_cast<char>(offset)))}; }
-inline IVec load_sums(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline IVec load_i(const void* p) { return {_mm512_loadu_si512(p)}; }
+inline IVec load_sums(const int32_t* p) { return load_i(p); }
+inline void store_i(uint8_t* p, IVec a) { _mm512_storeu_si512(p, a.v); }
+// Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
+inline IVec dot_pairs(IVec a, IVec b) { return {_mm512_madd_epi16(a.v, b.v)}; }
+inline int32_t pair_of(int32_t first, int32_t second) {
+  return static_cast<int32_t>(static_cast<uint32_t>(first & 0xffff) | static_cast<uint32_t>(second) << 16);
+}
+inline IVec pairs(__m512i first, __m512i second) {
+  return {_mm512_or_si512(_mm512_and_si512(first, _mm512_set1_epi32(0xffff)), _mm512_slli_epi32(second, 16))};
+}
+inline __m512i bytes_i8(const uint8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline __m512i bytes_u8(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline IVec twice_i8(const uint8_t* p) { return pairs(bytes_i8(p), bytes_i8(p)); }
+inline IVec twice_low4(const uint8_t* p) {
+  const __m512i low = _mm512_and_si512(bytes_u8(p), _mm512_set1_epi32(15));
+  return pairs(low, low);
+}
+// Bytes o and 16 + o: their high nibbles.
+inline IVec both_high4(const uint8_t* p) { return pairs(_mm512_srli_epi32(bytes_u8(p), 4), _mm512_srli_epi32(bytes_u8(p + 16), 4)); }
+// (byte - offset) * scale + new_offset, which fits a byte; `scale` twice 16 bits in each lane.
+inline WVec fold(WVec w, IVec scale, int32_t offset, int32_t new_offset) {
+  const __m512i begin = _mm512_sub_epi16(_mm512_set1_epi16(static_cast<int16_t>(new_offset)),
+                                         _mm512_mullo_epi16(scale.v, _mm512_set1_epi16(static_cast<int16_t>(offset))));
+  const __m512i even = _mm512_and_si512(w.v, _mm512_set1_epi16(0x00ff)), odd = _mm512_srli_epi16(w.v, 8);
+  return {_mm512_or_si512(_mm512_add_epi16(_mm512_mullo_epi16(even, scale.v), begin),
+                          _mm512_slli_epi16(_mm512_add_epi16(_mm512_mullo_epi16(odd, scale.v), begin), 8))};
+}
 inline WVec lookup(const uint8_t* table16, WVec index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table16));
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index.v)};
@@ -104,6 +138,13 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
   return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(four))};
 }
 constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
-// 2 panels x 8 tokens: 16 integer sums; the float ones spill to L1.
 constexpr size_t kQuantDecodePanels = kDecodePanels;
-constexpr size_t quant_prefill_tokens(bool wide) { return wide ? 6 : 8; }
+// Integer and float sums together take 32 registers or a few less.
+constexpr TileShape quant_shape(bool wide, bool pairs, bool) {
+  if (wide) return {2, 4};
+  return pairs ? TileShape{1, 8} : TileShape{4, 4};
+}
+// From memory one pass for 8 rows is faster than two for 4 each.
+constexpr TileShape few_rows_shape(bool wide) { return wide ? TileShape{} : TileShape{2, 8}; }
+// Others are as fast from the packed weights: unpacking hides behind the products.
+constexpr size_t unpack_rows(bool folds) { return folds ? 16 : 0; }

@@ -159,6 +159,10 @@ inline WPart shift_right(WPart a, unsigned n) {
 }
 inline WPart shift_left(WPart a, unsigned n) { return vshlq_u8(a, vdupq_n_s8(static_cast<int8_t>(n))); }
 inline WPart lookup(const uint8_t* table16, WPart index) { return vqtbl1q_u8(vld1q_u8(table16), index); }
+// The lowest byte of (a + add) >> shift, of 32.
+inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned shift) {
+  for (size_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>((a[i] + add) >> shift);
+}
 // acc + sum of the four products of each lane; `act` as store_act left it. Weights are at most kLargest.
 template <bool kWide, int kLargest>
 IPart dot(IPart acc, WPart w, const uint8_t* act);  // neon_*.h
@@ -192,4 +196,6 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
 constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 // Sums and results of two vectors take 16 of the 32 registers; of four, all 32, and half the instructions were spills.
 constexpr size_t kQuantDecodePanels = 2;
-constexpr size_t quant_prefill_tokens(bool) { return 2; }
+constexpr TileShape quant_shape(bool, bool, bool) { return {kPrefillPanels, 2}; }
+constexpr TileShape few_rows_shape(bool) { return {}; }  // the same
+constexpr size_t unpack_rows(bool) { return 0; }  // never: not measured

@@ -5,7 +5,6 @@ Sums short_dot(Sums, Weights, const uint8_t*);
 template <class Sums>
 Sums widen(Sums);
 constexpr size_t biased_steps(int32_t) { return 0; }
-constexpr size_t kUnpackRows = 0, kPackedTokens = 0;  // never: linear_plain.inl.h has only been measured on AVX2
 constexpr ActGroups kActGroups{};
 inline void put_in_group(uint8_t*, size_t, const int32_t*, float, int32_t, int32_t) {}
 template <int32_t, int32_t, bool, bool>

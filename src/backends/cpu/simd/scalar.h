@@ -197,6 +197,10 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
   return index;
 }
 constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
+// The lowest byte of (a + add) >> shift, of 32.
+inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned shift) {
+  for (size_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>((a[i] + add) >> shift);
+}
 // acc + sum of the four products of each lane; `act` as store_act left it.
 // Not inlined: speed is no aim here, and fully unrolled tiles of arrays take minutes to compile.
 template <bool, int>
@@ -209,4 +213,6 @@ template <bool, int>
 }
 constexpr size_t kLoopVecs = 2;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
-constexpr size_t quant_prefill_tokens(bool) { return 2; }
+constexpr TileShape quant_shape(bool, bool, bool) { return {kPrefillPanels, 2}; }
+constexpr TileShape few_rows_shape(bool) { return {}; }  // the same
+constexpr size_t unpack_rows(bool) { return 0; }  // never: slower
