@@ -247,7 +247,8 @@ TEST_P(BlockExactness, holds_for_chunks_threads_and_instruction_sets) {
   EXPECT_LE(max_abs_diff(want.logits, right.logits), spec.type == DType::kQ8_0 ? 1e-3 : 0.3);
 }
 
-// Half of a random model's units are active: after some tokens their matrices are laid out anew.
+// Half of a random model's units are active: after some tokens their matrices are laid out anew. So are they after some
+// steps of several rows.
 TEST(block_exactness, holds_while_layouts_follow_the_zeros) {
   for (const DType type : {DType::kQ8_0, DType::kQ4_1, DType::kF16, DType::kBF16}) {
     RandomModel spec;
@@ -264,6 +265,9 @@ TEST(block_exactness, holds_while_layouts_follow_the_zeros) {
     const auto executor = make_cpu(model, 3);
     expect_same(feed(*executor, tokens, {1}), want, std::string(name(type)) + ", first time");
     expect_same(feed(*executor, tokens, {2, 1, 3, 50, 1}), want, std::string(name(type)) + ", second time");
+    const auto shared = make_cpu(model, 3);
+    for (const char* when : {"first", "second", "third"})
+      expect_same(feed(*shared, tokens, {3}), want, std::string(name(type)) + ", pieces of 3, " + when + " time");
   }
 }
 

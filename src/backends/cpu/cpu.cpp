@@ -254,15 +254,16 @@ void CpuExecutor::run(const Step& step, std::span<float> logits) {
   follow_activity();
 }
 
-// Matrices by unit whose inputs are not mostly zeros after all become panels, which stream faster; the bits are the same.
-// One op a step, so that no token waits for all.
+// Matrices by unit whose inputs are not mostly zeros after all become panels, which stream faster; as do those of which
+// nearly all steps use all units, since they serve several sequences at once. The bits are the same. One op a step, so that
+// no token waits for all.
 void CpuExecutor::follow_activity() {
-  constexpr size_t kEnoughRows = 64;
+  constexpr size_t kEnough = 64, kRareSteps = kEnough / 8;
   for (size_t i = 0; i < ops_.size(); ++i) {
     Activity& seen = activity_[i];
-    if (seen.rows < kEnoughRows) continue;
+    if (seen.rows + seen.larger_steps < kEnough) continue;
     auto& linear = std::get<PackedLinear>(ops_[i]);
-    const bool dense = seen.active * kPanelShare > seen.rows * linear.sparse_cols();
+    const bool dense = seen.rows <= kRareSteps || seen.active * kPanelShare > seen.rows * linear.sparse_cols();
     seen = {};
     if (!dense) continue;
     pool_.wait_left(pool_.last_serial());

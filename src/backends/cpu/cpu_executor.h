@@ -44,9 +44,9 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     float* state;
     float* const* after;  // null, or for each row where its state is copied; null: nowhere
   };
-  // Of a linear op with a sparse input, over the last rows that were one or two in a step.
+  // Of a linear op with a sparse input: the last rows that were one or two in a step, and steps of a few more.
   struct Activity {
-    size_t rows = 0, active = 0;
+    size_t rows = 0, active = 0, larger_steps = 0;
   };
   // Ops [first, last): all but the last work row by row and are done when the stage is prepared; the last is cut
   // into chunks. With many rows every op has stages of its own, one a phase.

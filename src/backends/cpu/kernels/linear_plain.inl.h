@@ -29,13 +29,13 @@ struct FoldedPanel {
 template <class F, bool kWide, bool kPairs, bool kShort = (short_steps(F::kLargest, kWide) > 0)>
 struct PlainOf {
   using Panel = PlainPanel<kPairs ? 16 : 32, F::kOffset, F::kLargest, F::kHasMin, kPairs>;
-  static void rows(const LinearArgs& a) { quant_rows<Panel, kWide>(a); }
+  static void rows(const LinearArgs& a) { quant_rows<Panel, kWide, false>(a); }
 };
 template <class F>
   requires(folds<F>())
 struct PlainOf<F, false, true, false> {
   using Panel = FoldedPanel<F>;
-  static void rows(const LinearArgs& a) { quant_rows<Panel, false>(a); }
+  static void rows(const LinearArgs& a) { quant_rows<Panel, false, false>(a); }
 };
 template <class F, bool kWide, bool kPairs>
 struct PlainOf<F, kWide, kPairs, true> {

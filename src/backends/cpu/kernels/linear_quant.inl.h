@@ -235,13 +235,13 @@ constexpr bool folds() {
   else return false;
 }
 
-template <class F, bool kWide>
+template <class F, bool kWide, bool kFromMemory = true>
 inline void quant_rows(const LinearArgs& a) {
   constexpr size_t kTokens = shape_of<F, kWide>.tokens, kUnpackRows = F::kIsPlain ? 0 : unpack_rows(!kWide && folds<F>());
   if constexpr (kUnpackRows > 0)
     if (a.rows >= kUnpackRows) return plain_rows<F, kWide>(a);
   size_t row = 0;
-  if constexpr (constexpr TileShape kFew = few_rows_shape(kWide); kFew.tokens > 0)
+  if constexpr (constexpr TileShape kFew = few_rows_shape(kWide); kFromMemory && kFew.tokens > 0)
     for (; a.rows <= kFewRows && row + kFew.tokens <= a.rows; row += kFew.tokens) quant_tokens<F, kWide, kFew.tokens, kFew.panels>(a, row);
   for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
   if constexpr (kTokens >= 8)
