@@ -4,7 +4,7 @@
 #include <list>
 #include <random>
 
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/cpu_executor.h"
 #include "backends/cpu/isa/tables.h"
 #include "backends/reference/reference.h"
 #include "support/golden.h"
@@ -247,8 +247,7 @@ TEST_P(BlockExactness, holds_for_chunks_threads_and_instruction_sets) {
   EXPECT_LE(max_abs_diff(want.logits, right.logits), spec.type == DType::kQ8_0 ? 1e-3 : 0.3);
 }
 
-// Half of a random model's units are active: after some tokens their matrices are laid out anew. So are they after some
-// steps of several rows.
+// Half of a random model's units are active: after some tokens their matrices are laid out anew.
 TEST(block_exactness, holds_while_layouts_follow_the_zeros) {
   for (const DType type : {DType::kQ8_0, DType::kQ4_1, DType::kF16, DType::kBF16}) {
     RandomModel spec;
@@ -265,9 +264,45 @@ TEST(block_exactness, holds_while_layouts_follow_the_zeros) {
     const auto executor = make_cpu(model, 3);
     expect_same(feed(*executor, tokens, {1}), want, std::string(name(type)) + ", first time");
     expect_same(feed(*executor, tokens, {2, 1, 3, 50, 1}), want, std::string(name(type)) + ", second time");
-    const auto shared = make_cpu(model, 3);
-    for (const char* when : {"first", "second", "third"})
-      expect_same(feed(*shared, tokens, {3}), want, std::string(name(type)) + ", pieces of 3, " + when + " time");
+  }
+}
+
+// So are they, whatever the zeros, where steps serve several sequences; not where one has several rows in a step.
+TEST(block_exactness, holds_while_layouts_follow_the_company) {
+  RandomModel spec;
+  spec.n_layer = 14;  // more than 64 linear ops: the last one's turn comes too
+  spec.n_embd = spec.head_size = 64;
+  spec.n_ffn = 256;
+  spec.type = DType::kQ8_0;
+  const Model model = make_model(spec);
+  const auto tokens = random_tokens(64 + spec.n_layer, spec.n_vocab, 3);
+  const Result want = feed(*make_cpu(model, 1), tokens, {1});
+  for (const size_t n_sequence : {3, 9, 20}) {
+    const auto owner = make_cpu(model, 3);
+    auto& executor = dynamic_cast<cpu::CpuExecutor&>(*owner);
+    expect_same(feed(executor, random_tokens(300, spec.n_vocab, 4), {3}), feed(*make_cpu(model, 1), random_tokens(300, spec.n_vocab, 4), {300}),
+                "pieces of 3");
+    EXPECT_EQ(executor.n_sparse(), spec.n_layer) << "one sequence alone";
+    std::vector<Segment> segments;
+    std::vector<uint32_t> rows;
+    for (uint32_t i = 0; i < n_sequence; ++i) {
+      segments.push_back({executor.new_slot(), 1});
+      rows.push_back(i);
+    }
+    std::vector<float> logits(n_sequence * spec.n_vocab);
+    // Windows of 64 steps: the first began with the pieces.
+    for (size_t round = 0; round < 3; ++round) {
+      for (const Segment& s : segments) executor.reset_slot(s.slot);
+      for (size_t t = 0; t < tokens.size(); ++t) {
+        const std::vector<int32_t> same(n_sequence, tokens[t]);
+        executor.run({same, segments, rows}, logits);
+        for (size_t i = 0; i < n_sequence; ++i)
+          ASSERT_TRUE(same_bits(std::span(logits).subspan(i * spec.n_vocab, spec.n_vocab),
+                                std::span(want.logits).subspan(t * spec.n_vocab, spec.n_vocab)))
+              << n_sequence << " sequences, round " << round << ", token " << t;
+      }
+    }
+    EXPECT_EQ(executor.n_sparse(), 0) << n_sequence << " sequences";
   }
 }
 

@@ -251,25 +251,40 @@ void CpuExecutor::run(const Step& step, std::span<float> logits) {
     run_piece(step.tokens.subspan(begin, end - begin), wanted, logits.data() + first_logit * plan_->n_vocab);
     begin = end;
   }
-  follow_activity();
+  follow_activity(step.segments.size());
 }
 
-// Matrices by unit whose inputs are not mostly zeros after all become panels, which stream faster; as do those of which
-// nearly all steps use all units, since they serve several sequences at once. The bits are the same. One op a step, so that
-// no token waits for all.
-void CpuExecutor::follow_activity() {
-  constexpr size_t kEnough = 64, kRareSteps = kEnough / 8;
+// Matrices by unit whose inputs are not mostly zeros after all become panels, which stream faster; so do all of them where
+// nearly all steps serve several sequences, whose active units together are nearly all units. There is no way back: a sequence
+// that is alone later reads its zeros too. The bits are the same. One op a step, so that no token waits for all.
+void CpuExecutor::follow_activity(size_t n_segment) {
+  constexpr size_t kEnough = 64;
+  n_shared_ += n_segment > kSparseRows;
+  if (++n_step_ == kEnough) {
+    shared_ = n_shared_ >= kEnough - kEnough / 8;
+    n_step_ = n_shared_ = 0;
+  }
   for (size_t i = 0; i < ops_.size(); ++i) {
     Activity& seen = activity_[i];
-    if (seen.rows + seen.larger_steps < kEnough) continue;
-    auto& linear = std::get<PackedLinear>(ops_[i]);
-    const bool dense = seen.rows <= kRareSteps || seen.active * kPanelShare > seen.rows * linear.sparse_cols();
+    if (seen.rows < kEnough && !shared_) continue;
+    auto* linear = std::get_if<PackedLinear>(&ops_[i]);
+    if (!linear || linear->sparse_cols() == 0) continue;
+    const bool dense = shared_ || seen.active * kPanelShare > seen.rows * linear->sparse_cols();
     seen = {};
     if (!dense) continue;
     pool_.wait_left(pool_.last_serial());
-    linear.lay_in_panels(pool_);
+    linear->lay_in_panels(pool_);
+    if (linear->sparse_cols() > 0) shared_ = false;  // no memory now
     return;
   }
+  shared_ = false;  // all have
+}
+
+size_t CpuExecutor::n_sparse() const {
+  return static_cast<size_t>(std::count_if(ops_.begin(), ops_.end(), [](const PackedOp& op) {
+    const auto* linear = std::get_if<PackedLinear>(&op);
+    return linear && linear->sparse_cols() > 0;
+  }));
 }
 
 // At most kMaxRows rows, whose parts are in parts_.

@@ -37,6 +37,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   std::vector<OpProfile> profile() const override;
   void set_collecting(bool on) override;
   std::vector<InputSums> collected() const override;
+  size_t n_sparse() const;  // linear ops that skip the weights of zeros; for tests, while nothing runs
 
  private:
   struct Part {  // a piece of a segment that fits into kMaxRows
@@ -44,9 +45,9 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     float* state;
     float* const* after;  // null, or for each row where its state is copied; null: nowhere
   };
-  // Of a linear op with a sparse input: the last rows that were one or two in a step, and steps of a few more.
+  // Of a linear op with a sparse input, over the last rows that were one or two in a step.
   struct Activity {
-    size_t rows = 0, active = 0, larger_steps = 0;
+    size_t rows = 0, active = 0;
   };
   // Ops [first, last): all but the last work row by row and are done when the stage is prepared; the last is cut
   // into chunks. With many rows every op has stages of its own, one a phase.
@@ -85,7 +86,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void run_piece(std::span<const int32_t> tokens, std::span<const uint32_t> wanted, float* logits);
   void walk_through(const Stages& stages, size_t rows);
   void keep_rows(std::span<const uint32_t> rows);
-  void follow_activity();
+  void follow_activity(size_t n_segment);
   void lap(size_t op);
 
   // stages.cpp
@@ -136,6 +137,8 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   Arena arena_;                        // the packed weights
   std::vector<PackedOp> ops_;          // body, then head
   std::vector<Activity> activity_;     // of each op
+  size_t n_step_ = 0, n_shared_ = 0;   // the last steps, and how many of them served more than kSparseRows sequences
+  bool shared_ = false;                // nearly all did
   size_t tail_ = 0, head_ = 0;         // ops [tail_, head_) need only rows whose logits are wanted, as the head does
   std::vector<Value> tail_inputs_;     // what those read of earlier ops
   Stages body_[2], tail_stages_[2], head_stages_[2], whole_[2];  // few rows, many rows

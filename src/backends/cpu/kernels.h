@@ -11,7 +11,7 @@ namespace rwkv::cpu {
 constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
 constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (kernels/linear_slices.inl.h)
 constexpr size_t kCutBlocks = 24;      // of k at once where weights are unpacked for many rows: whole units of 8
-constexpr size_t kFewRows = 16;        // up to here memory limits more than arithmetic
+constexpr size_t kFewRows = 16;        // up to here weights are multiplied sooner than read
 constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
 // With more than a share of 1 / kActiveShare of values that are not 0, the slice as one stream is faster than pieces of it.
 constexpr size_t kActiveShare = 3;
@@ -40,9 +40,9 @@ struct ActGroups {
   size_t offset(size_t row, size_t n_block) const { return row / rows * n_block * bytes; }  // of the group that it is in
 };
 
-// Of a tile, whose sums stay in registers: how many panels times how many rows.
+// Of a tile: how many panels times how many rows.
 struct TileShape {
-  size_t panels, tokens;
+  size_t panels, rows;
 };
 
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).
@@ -50,7 +50,7 @@ struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // the first panel of this call; by unit: the slice
   size_t panel_stride;        // bytes from one panel to the next of this call
-  size_t ahead;               // bytes that decoding prefetches ahead; 0: nothing
+  size_t ahead;               // bytes that one row prefetches ahead; 0: nothing, nor do several
   size_t count, k;            // panels, values of k
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;

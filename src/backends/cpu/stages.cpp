@@ -71,8 +71,6 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
         if (linear->sparse_cols() > 0 && rows_ <= kSparseRows) {
           activity_[i].rows += rows_;
           activity_[i].active += n_active;
-        } else if (rows_ <= kFewRows) {
-          ++activity_[i].larger_steps;
         }
       }
       return {linear->n_chunk(few), few || !linear->any_floats() ? job_ : nullptr};

@@ -1,7 +1,7 @@
 // Many rows: weights are unpacked once, to plain bytes in a scratch, and multiplied from there.
 
-// A plain panel of pairs, times activations of 8 bits: bytes are weights times their groups' scales, as far as those fit. Then
-// f32 d and dmin, and both minima in pairs of 16 bits.
+// 32 k of a type that folds, times activations of 8 bits: f32 d; of types with a minimum f32 dmin, both minima in pairs of
+// 16 bits; v_0..v_7, weights times their groups' scales.
 template <class F>
 struct FoldedPanel {
   static constexpr size_t kUnit = 32, kGroup = 32;
@@ -32,7 +32,7 @@ struct PlainOf {
   static void rows(const LinearArgs& a) { quant_rows<Panel, kWide, false>(a); }
 };
 template <class F>
-  requires(folds<F>())
+  requires(kFolds<F>)
 struct PlainOf<F, false, true, false> {
   using Panel = FoldedPanel<F>;
   static void rows(const LinearArgs& a) { quant_rows<Panel, false, false>(a); }

@@ -9,6 +9,12 @@
 // With 8-bit activations the inner sums are exact, so they may as well be made of integers.
 // Tiles, rows and instruction sets change speed, never bits.
 
+// Of types whose weights times their scales, plus kFoldedOffset, are bytes up to kFoldedLargest; panels of such bytes.
+template <class F>
+constexpr bool kFolds = requires { F::kFoldedLargest; };
+template <class F>
+constexpr bool kIsFolded = F::kPairs && F::kGroup == 32;
+
 // What the rows of a tile bring to a block: activations, and what follows of them for a group g of F.
 template <class F, bool kWide>
 struct RowsBlock {
@@ -84,7 +90,7 @@ template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
 
 // A block of a type of kPairs.
 template <class F, bool kWide, size_t P, size_t N>
-[[gnu::always_inline]] inline void quant_pair(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
+[[gnu::always_inline]] inline void quant_pair(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (*acc)[N]) {
   IVec sums[P][N];
   Vec scaled[P][N];
   group_sums<F, kWide, 0>(w, b, acts, sums);
@@ -175,9 +181,12 @@ template <class F, size_t P, size_t N>
 
 template <class F, bool kWide, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_block(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
-  if constexpr (F::kPairs && F::kGroup == 32) quant_folded<F>(w, b, acts, acc);
+  if constexpr (kIsFolded<F>) quant_folded<F>(w, b, acts, acc);
   else if constexpr (F::kPairs && short_steps(F::kLargest, kWide) > 0) quant_pair_short<F>(w, b, acts, acc);
-  else if constexpr (F::kPairs) quant_pair<F, kWide>(w, b, acts, acc);
+  else if constexpr (F::kPairs && kPairsTogether) quant_pair<F, kWide, P, N>(w, b, acts, acc);
+  else if constexpr (F::kPairs)
+#pragma GCC unroll 4
+    for (size_t p = 0; p < P; ++p) quant_pair<F, kWide, 1, N>(w + p, b, acts, acc + p);
   else {
     quant_group<F, kWide, 0>(w, b, acts, acc);
     if constexpr (F::kGroup == 16) quant_group<F, kWide, 1>(w, b, acts, acc);
@@ -219,39 +228,36 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
       store(a.y + (row + n) * a.y_stride + (i + p) * kLanes, acc[p][n]);
 }
 
-template <class F, bool kWide>
-constexpr TileShape shape_of = quant_shape(kWide, F::kPairs && F::kGroup == 16, F::kIsPlain);
-
-template <class F, bool kWide, size_t N, size_t kShapePanels = shape_of<F, kWide>.panels>
-inline void quant_tokens(const LinearArgs& a, size_t row) {
-  constexpr size_t kPanels = N == 1 ? kQuantDecodePanels : kShapePanels;
-  size_t i = 0;
-  for (; i + kPanels <= a.count; i += kPanels) quant_tile<F, kWide, kPanels, N>(a, i, row);
-  for (; i < a.count; ++i) quant_tile<F, kWide, 1, N>(a, i, row);
+template <class F, bool kWide, TileShape kShape>
+inline void quant_rows_of(const LinearArgs& a, size_t& row) {
+  for (; row + kShape.rows <= a.rows; row += kShape.rows) {
+    size_t i = 0;
+    for (; i + kShape.panels <= a.count; i += kShape.panels) quant_tile<F, kWide, kShape.panels, kShape.rows>(a, i, row);
+    for (; i < a.count; ++i) quant_tile<F, kWide, 1, kShape.rows>(a, i, row);
+  }
 }
 
 template <class F, bool kWide>
 inline void plain_rows(const LinearArgs& a);  // linear_plain.inl.h
-// Bytes may be weights times scales there.
-template <class F>
-constexpr bool folds() {
-  if constexpr (requires { F::kFoldedLargest; }) return F::kFoldedLargest > 0;
-  else return false;
-}
 
+// Each unit in simd/ says, for activations of 16 bits (wide) or 8:
+//   quant_shape(wide, pairs, plain): the tile for many rows; of types with two groups a block, of weights that are plain bytes
+//   few_rows_shape(wide): the one for up to kFewRows rows times weights that come from memory; no rows: the same
+//   unpack_rows(folds): from so many rows on weights are unpacked first; 0: never. Of types that fold with such activations
 template <class F, bool kWide, bool kFromMemory = true>
 inline void quant_rows(const LinearArgs& a) {
-  constexpr size_t kTokens = shape_of<F, kWide>.tokens, kUnpackRows = F::kIsPlain ? 0 : unpack_rows(!kWide && folds<F>());
+  constexpr size_t kUnpackRows = F::kIsPlain ? 0 : unpack_rows(!kWide && kFolds<F>);
   if constexpr (kUnpackRows > 0)
     if (a.rows >= kUnpackRows) return plain_rows<F, kWide>(a);
+  constexpr TileShape kShape = quant_shape(kWide, F::kPairs && !kIsFolded<F>, F::kIsPlain), kFew = few_rows_shape(kWide);
+  constexpr size_t kTailPanels = kShape.panels > 1 ? kShape.panels : kPrefillPanels;
   size_t row = 0;
-  if constexpr (constexpr TileShape kFew = few_rows_shape(kWide); kFromMemory && kFew.tokens > 0)
-    for (; a.rows <= kFewRows && row + kFew.tokens <= a.rows; row += kFew.tokens) quant_tokens<F, kWide, kFew.tokens, kFew.panels>(a, row);
-  for (; row + kTokens <= a.rows; row += kTokens) quant_tokens<F, kWide, kTokens>(a, row);
-  if constexpr (kTokens >= 8)
-    for (; row + 4 <= a.rows; row += 4) quant_tokens<F, kWide, 4>(a, row);
-  for (; row + 2 <= a.rows; row += 2) quant_tokens<F, kWide, 2>(a, row);
-  for (; row < a.rows; ++row) quant_tokens<F, kWide, 1>(a, row);
+  if constexpr (kFromMemory && kFew.rows > 0)
+    if (a.rows <= kFewRows) quant_rows_of<F, kWide, kFew>(a, row);
+  quant_rows_of<F, kWide, kShape>(a, row);
+  if constexpr (kShape.rows >= 8) quant_rows_of<F, kWide, TileShape{kTailPanels, 4}>(a, row);
+  quant_rows_of<F, kWide, TileShape{kTailPanels, 2}>(a, row);
+  quant_rows_of<F, kWide, TileShape{kQuantDecodePanels, 1}>(a, row);
 }
 
 // Where activations of both widths are kept alike, the kernel for 16 bits reads those of 8, and has no twin.

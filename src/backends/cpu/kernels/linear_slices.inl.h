@@ -102,9 +102,9 @@ inline void dense_rows(const LinearArgs& a) {
       const uint8_t* unit = a.panels + (first + i) * kUnitBytes;
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
-        auto* head = reinterpret_cast<float*>(out + p * n * Panel::kBytes);
-        store(head, F::scale(unit, p));
-        store(head + kLanes, F::min(unit, p));
+        uint8_t* head = out + p * n * Panel::kBytes;
+        store_f32(head, F::scale(unit, p));
+        store_f32(head + 64, F::min(unit, p));
       }
       for (size_t j = 0; j < 8; ++j) {
         const uint8_t* rows = unit + F::kHead + 4 * j * F::kRow;
@@ -116,7 +116,7 @@ inline void dense_rows(const LinearArgs& a) {
       }
       for (size_t p = 0; p < kSlicePanels; ++p) Panel::finish(out + p * n * Panel::kBytes);
     }
-    if (few)
+    if (few && first + n < n_block)
       for (size_t at = 0; at < cut * kUnitBytes; at += 64) prefetch(a.panels + (first + n) * kUnitBytes + at);
     Plain::rows(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }

@@ -22,8 +22,8 @@ struct TilePanel : PlainPanel<kGroup, kOffset, 255, kHasMin, kPairs> {
 // s of linear_quant.inl.h, of one row.
 template <bool kWide>
 inline Vec tile_sum(const int32_t* sums) {
-  IVec total = load_sums(sums);
-  if (act_planes(kWide) == 2) total = times256(total) + load_sums(sums + kTileRows * kLanes);
+  IVec total = load_i(sums);
+  if (act_planes(kWide) == 2) total = times256(total) + load_i(sums + kTileRows * kLanes);
   return to_float(total);
 }
 

@@ -21,5 +21,5 @@ struct PlainPanel {
     if constexpr (kPairs && kHasMin) store_f32(u + kMins + 64 * kGroups, F::dmin(from));
     for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, F::vec(from, b, j));
   }
-  static void finish(uint8_t*) {}  // where vectors were put there otherwise
+  static void finish(uint8_t*) {}  // after linear_slices.inl.h has put vectors of unsigned bytes there
 };

@@ -236,9 +236,7 @@ inline IVec less_128_times(IVec acc, WVec w) {
 
 // Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
 inline IVec dot_pairs(IVec a, IVec b) { return {_mm256_madd_epi16(a.lo, b.lo), _mm256_madd_epi16(a.hi, b.hi)}; }
-inline int32_t pair_of(int32_t first, int32_t second) {
-  return static_cast<int32_t>(static_cast<uint32_t>(first & 0xffff) | static_cast<uint32_t>(second) << 16);
-}
+#include "backends/cpu/simd/pair_of.h"
 alignas(32) constexpr uint8_t kFourTimes[64] = {
     0, 0, 0, 0, 1, 1, 1, 1, 2,  2,  2,  2,  3,  3,  3,  3,  4,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  6,  7,  7,  7,  7,
     8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15};
@@ -296,5 +294,6 @@ constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 // Few rows are multiplied by the packed weights, four at a time.
 constexpr TileShape quant_shape(bool wide, bool, bool plain) { return {kPrefillPanels, wide || !plain ? size_t{4} : size_t{6}}; }
-constexpr TileShape few_rows_shape(bool) { return {}; }  // the same
+constexpr TileShape few_rows_shape(bool) { return {}; }
+constexpr bool kPairsTogether = false;
 constexpr size_t unpack_rows(bool) { return 12; }

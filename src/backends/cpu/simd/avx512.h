@@ -62,12 +62,10 @@ inline IVec operator+(IVec a, IVec b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline IVec times256(IVec a) { return {_mm512_slli_epi32(a.v, 8)}; }
 inline Vec to_float(IVec a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline void store_i32(int32_t* p, Vec x) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(x.v)); }  // rounded
-inline Vec load_u8(const uint8_t* p) {
-  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
-}
-inline Vec load_i8(const uint8_t* p) {
-  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
-}
+inline __m512i bytes_i8(const uint8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline __m512i bytes_u8(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline Vec load_u8(const uint8_t* p) { return {_mm512_cvtepi32_ps(bytes_u8(p))}; }
+inline Vec load_i8(const uint8_t* p) { return {_mm512_cvtepi32_ps(bytes_i8(p))}; }
 // The lowest byte of (a + add) >> shift, of 32.
 inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned shift) {
   for (size_t i = 0; i < 32; i += 16) {
@@ -95,21 +93,15 @@ inline WVec mask(WVec a, uint8_t bits) {
 // Bits move between neighbouring bytes: mask afterwards.
 inline WVec shift_right(WVec a, unsigned n) { return {_mm512_srli_epi16(a.v, n)}; }
 inline WVec shift_left(WVec a, unsigned n) { return {_mm512_slli_epi16(a.v, n)}; }
-// For linear_tiles.inl.h.
 inline WVec take_off(WVec w, int32_t offset) { return {_mm512_sub_epi8(w.v, _mm512_set1_epi8(static_cast<char>(offset)))}; }
 inline IVec load_i(const void* p) { return {_mm512_loadu_si512(p)}; }
-inline IVec load_sums(const int32_t* p) { return load_i(p); }
 inline void store_i(uint8_t* p, IVec a) { _mm512_storeu_si512(p, a.v); }
 // Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
 inline IVec dot_pairs(IVec a, IVec b) { return {_mm512_madd_epi16(a.v, b.v)}; }
-inline int32_t pair_of(int32_t first, int32_t second) {
-  return static_cast<int32_t>(static_cast<uint32_t>(first & 0xffff) | static_cast<uint32_t>(second) << 16);
-}
+#include "backends/cpu/simd/pair_of.h"
 inline IVec pairs(__m512i first, __m512i second) {
   return {_mm512_or_si512(_mm512_and_si512(first, _mm512_set1_epi32(0xffff)), _mm512_slli_epi32(second, 16))};
 }
-inline __m512i bytes_i8(const uint8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-inline __m512i bytes_u8(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 inline IVec twice_i8(const uint8_t* p) { return pairs(bytes_i8(p), bytes_i8(p)); }
 inline IVec twice_low4(const uint8_t* p) {
   const __m512i low = _mm512_and_si512(bytes_u8(p), _mm512_set1_epi32(15));
@@ -139,7 +131,9 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
 }
 constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
-// Integer and float sums together take 32 registers or a few less.
+// Registers hold the sums of both groups of all panels of a tile; elsewhere one panel follows the other.
+constexpr bool kPairsTogether = true;
+// Integer and float sums together take 24 to 32 registers.
 constexpr TileShape quant_shape(bool wide, bool pairs, bool) {
   if (wide) return {2, 4};
   return pairs ? TileShape{1, 8} : TileShape{4, 4};

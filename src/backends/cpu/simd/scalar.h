@@ -187,7 +187,7 @@ inline WVec take_off(WVec w, int32_t offset) {
   for (auto& byte : w.x) byte = static_cast<uint8_t>(byte - offset);
   return w;
 }
-inline IVec load_sums(const int32_t* p) {
+inline IVec load_i(const int32_t* p) {
   IVec out;
   memcpy(out.x, p, sizeof out.x);
   return out;
@@ -214,5 +214,6 @@ template <bool, int>
 constexpr size_t kLoopVecs = 2;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr TileShape quant_shape(bool, bool, bool) { return {kPrefillPanels, 2}; }
-constexpr TileShape few_rows_shape(bool) { return {}; }  // the same
+constexpr TileShape few_rows_shape(bool) { return {}; }
+constexpr bool kPairsTogether = false;
 constexpr size_t unpack_rows(bool) { return 0; }  // never: slower
