@@ -131,7 +131,7 @@ inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
 }
 constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
-// Registers hold the sums of both groups of all panels of a tile; elsewhere one panel follows the other.
+// Registers hold the sums of both groups of all panels of most tiles; elsewhere one panel follows the other.
 constexpr bool kPairsTogether = true;
 // Integer and float sums together take 24 to 32 registers.
 constexpr TileShape quant_shape(bool wide, bool pairs, bool) {
