@@ -165,7 +165,7 @@ template <class F, size_t P, size_t N>
       const IVec offsets = F::offsets(w[p], b);  // -kOffset * (scale_0, scale_1)
 #pragma GCC unroll 16
       for (size_t n = 0; n < N; ++n)
-        totals[n] = totals[n] + dot_pairs(offsets, iset1(pair_of(acts.sum(0, n), acts.sum(1, n))));
+        totals[n] = totals[n] + dot_pairs(offsets, iset1(pair_of(acts.sum_of(0, n), acts.sum_of(1, n))));
     }
     end_pair<F>(w[p], b, acts, totals, acc[p]);
   }

@@ -159,10 +159,7 @@ inline WPart shift_right(WPart a, unsigned n) {
 }
 inline WPart shift_left(WPart a, unsigned n) { return vshlq_u8(a, vdupq_n_s8(static_cast<int8_t>(n))); }
 inline WPart lookup(const uint8_t* table16, WPart index) { return vqtbl1q_u8(vld1q_u8(table16), index); }
-// The lowest byte of (a + add) >> shift, of 32.
-inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned shift) {
-  for (size_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>((a[i] + add) >> shift);
-}
+#include "backends/cpu/simd/store_bytes.h"
 // acc + sum of the four products of each lane; `act` as store_act left it. Weights are at most kLargest.
 template <bool kWide, int kLargest>
 IPart dot(IPart acc, WPart w, const uint8_t* act);  // neon_*.h

@@ -197,10 +197,7 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
   return index;
 }
 constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
-// The lowest byte of (a + add) >> shift, of 32: where bytes are multiplied, as in tests of matrix units.
-inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned shift) {
-  for (size_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>((a[i] + add) >> shift);
-}
+#include "backends/cpu/simd/store_bytes.h"
 // acc + sum of the four products of each lane; `act` as store_act left it.
 // Not inlined: speed is no aim here, and fully unrolled tiles of arrays take minutes to compile.
 template <bool, int>
