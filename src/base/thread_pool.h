@@ -23,6 +23,8 @@ class ThreadPool {
   struct Stage {
     size_t n_chunk = 0;             // <= kMaxChunks
     const void* context = nullptr;  // given: chunks may be computed twice (n_chunk <= reserve_redo's)
+    // Null, or for each thread where what it will read first in the next stage begins: it fetches that while it waits.
+    const std::byte* const* next_reads = nullptr;
   };
 
   // What the threads walk through. No function may throw.
@@ -85,6 +87,7 @@ class ThreadPool {
   // comes a stage too late fails.
   struct alignas(64) Queue {
     std::atomic<uint64_t> left{0};
+    std::atomic<const std::byte*> next_reads{nullptr};  // Stage
   };
   struct alignas(64) Position {
     std::atomic<Serial> at{UINT64_MAX};  // the stage a thread is in; the maximum: none
@@ -101,6 +104,18 @@ class ThreadPool {
     std::vector<std::atomic<uint64_t>> published;
     alignas(64) std::atomic<uint64_t> unfinished{0};  // serial | chunks, without a context
   };
+  // What a waiting thread fetches into its second-level cache, some lines at a time. Whatever lies there by now: it never faults.
+  class Fetch {
+   public:
+    Fetch() = default;
+    explicit Fetch(const std::byte* begin) : next_(begin), left_(begin ? kMost : 0) {}
+    void some() noexcept;
+
+   private:
+    static constexpr size_t kMost = size_t{64} << 10, kAtOnce = 512;
+    const std::byte* next_ = nullptr;
+    size_t left_ = 0;
+  };
   struct Job {
     Control& control;
     Walk& walk;
@@ -113,8 +128,8 @@ class ThreadPool {
   void work(size_t thread);
   void stop();
   void pass(Walk& walk, Serial first, size_t n_stage, size_t thread);
-  void run_stage(Walk& walk, size_t stage, Serial serial, size_t thread);
-  bool enter(Control& control, Walk& walk, size_t stage, Serial serial);
+  void run_stage(Walk& walk, size_t stage, Serial serial, size_t thread, Fetch& fetch);
+  bool enter(Control& control, Walk& walk, size_t stage, Serial serial, Fetch& fetch);
   bool claim(const Job& job, size_t queue, size_t& chunk);
   void do_chunk(const Job& job, size_t chunk);
   bool finished(const Job& job, size_t& first) const;

@@ -43,7 +43,7 @@ class Ladder final : public ThreadPool::Walk {
   }
   ThreadPool::Stage prepare(size_t stage, ThreadPool::Serial) override {
     for (const size_t cell : cells) EXPECT_EQ(cell, stage);
-    return {cells.size(), &stages[stage]};
+    return {cells.size(), &stages[stage], stage % 3 == 0 ? nullptr : reads.data()};
   }
   void compute(size_t, const void* context, size_t chunk, size_t thread) override {
     if (++calls % 61 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -54,6 +54,7 @@ class Ladder final : public ThreadPool::Walk {
     ++published;
   }
   std::vector<size_t> stages, cells, results;
+  std::vector<const std::byte*> reads = std::vector(8, reinterpret_cast<const std::byte*>(cells.data()));  // fetched past their end, too
   std::atomic<size_t> calls{0}, published{0};
 };
 

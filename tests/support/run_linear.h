@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/cpu/packed.h"
+#include "support/golden.h"
 
 namespace rwkv::test {
 
@@ -60,8 +61,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
   args.scale = scale.data();
   args.sum = sum.data();
   args.groups = grouped ? groups.as<uint8_t>() : nullptr;
-  for (size_t i = 0; i < weight.n_tile(); ++i) {
-    const cpu::PackedMatrix::Tile tile = weight.tile(i);
+  const auto multiply = [&](const cpu::PackedMatrix::Tile& tile) {
     weight.locate(tile, args);
     std::vector<float> piece(rows * tile.count * cpu::kLanes, NAN);
     args.y = piece.data();
@@ -71,6 +71,16 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
       for (size_t p = 0; p < tile.count; ++p)
         std::copy_n(&piece[(t * tile.count + p) * cpu::kLanes], cpu::kLanes,
                     &y[t * y_stride + (tile.first + p * tile.step) * cpu::kLanes]);
+  };
+  for (size_t i = 0; i < weight.n_tile(); ++i) multiply(weight.tile(i));
+  if (weight.by_unit() || rows > 2) return y;
+  // Whatever this machine's tiles are: all panels as neighbours, then every second one.
+  const std::vector<float> want = y;
+  for (const size_t step : {1, 2}) {
+    y.assign(y.size(), NAN);
+    for (size_t first = 0; first < std::min(step, weight.n_panel()); ++first)
+      multiply({first, (weight.n_panel() - first + step - 1) / step, step});
+    EXPECT_TRUE(same_bits(y, want)) << table.name << ": panels " << step << " apart";
   }
   return y;
 }

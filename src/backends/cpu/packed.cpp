@@ -43,10 +43,14 @@ void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
   pack_ = pack;
   unit_bytes_ = unit_bytes;
   panel_bytes_ = (matrix_.cols + unit - 1) / unit * unit_bytes;
+  // One row of floats needs the sums of several panels to keep its multipliers busy; with AVX-512 one of integers does not.
+  one_stream_ = packer_ && cpu_bits() & kCpuAmd && cpu_bits() & kCpuAvx512Vnni;
   // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
-  // too little of what comes: the next block.
+  // too little of what comes: the next block, and of one stream the next page, where they would stop.
+  const bool much_work = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8;
   if (!(cpu_bits() & kCpuAmd)) ahead_ = 2048;
-  else ahead_ = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8 ? 256 : 0;
+  else ahead_ = !much_work ? 0 : one_stream_ ? 128 : 256;
+  far_ahead_ = one_stream_ && much_work ? 6144 : 0;
 }
 
 void PackedMatrix::set_float_layout(Pack pack) {
@@ -96,7 +100,10 @@ void PackedMatrix::panel_of_float_slice(const std::byte* slice, size_t p, std::b
 }
 
 PackedMatrix::Tile PackedMatrix::tile(size_t i) const {
-  if (by_unit()) return {i * kMostTilePanels, std::min(kMostTilePanels, n_panel() - i * kMostTilePanels), 1};
+  if (by_unit() || one_stream_) {
+    const size_t first = i * tile_panels();
+    return {first, std::min(tile_panels(), n_panel() - first), 1};
+  }
   const size_t step = n_tile();
   return {i, (n_panel() - i + step - 1) / step, step};
 }
@@ -110,6 +117,7 @@ void PackedMatrix::locate(const Tile& tile, LinearArgs& args) const {
   args.panels = reinterpret_cast<const uint8_t*>(packed_ + piece * panel_bytes_);
   args.panel_stride = tile.step * panel_bytes_;
   args.ahead = ahead_;
+  args.far_ahead = far_ahead_;
 }
 
 void PackedMatrix::pack_slice(size_t slice) {

@@ -22,12 +22,12 @@ enum class PackOrder : uint8_t {
 // models' low-rank matrices, takes 16 bits: the same products at half the traffic.
 class PackedMatrix {
  public:
-  // Panels first, first + step, ..., one from each quarter of the matrix. A thread that takes tiles in order then reads
-  // four long streams, which hardware prefetchers like best. By unit: a slice.
+  // Panels first, first + step, ...: one from each quarter of the matrix, so that a thread that takes tiles in order reads
+  // four long streams at once; or neighbours, where one stream is faster. By unit: a slice.
   struct Tile {
     size_t first, count, step;
   };
-  static constexpr size_t kTilePanels = 4;  // as many as a decode tile walks at once
+  static constexpr size_t kTilePanels = 4;  // as many as a decode tile walks at most at once
   static constexpr size_t kMostTilePanels = kSliceOutputs / kLanes;
 
   PackedMatrix() = default;
@@ -41,7 +41,7 @@ class PackedMatrix {
 
   size_t n_tile() const { return (n_panel() + tile_panels() - 1) / tile_panels(); }
   Tile tile(size_t i) const;
-  void locate(const Tile& tile, LinearArgs& args) const;  // pack, panels, strides, ahead, count, k, by_unit
+  void locate(const Tile& tile, LinearArgs& args) const;  // pack, panels, strides, what to fetch, count, k, by_unit
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
   size_t cols() const { return matrix_.cols; }
@@ -72,7 +72,8 @@ class PackedMatrix {
   bool by_unit_ = false;
   Pack pack_ = Pack::kF32;
   size_t unit_bytes_ = 0, panel_bytes_ = 0;  // of a panel; by unit: of a slice
-  size_t ahead_ = 0;                         // LinearArgs
+  size_t ahead_ = 0, far_ahead_ = 0;         // LinearArgs
+  bool one_stream_ = false;                  // tiles are neighbours
   std::byte* packed_ = nullptr;
 };
 

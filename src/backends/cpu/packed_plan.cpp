@@ -87,27 +87,44 @@ PackedOp pack(const Wkv7Op& op, const Packer&) {
 PackedOp pack(const DeepEmbedOp& op, const Packer&) { return PackedDeepEmbed{&op}; }
 PackedOp pack(const ScaleOp& op, const Packer&) { return PackedScale{&op}; }
 
+// Whether they are one tile. A slice is one by itself.
+bool follows(const PackedLinear::Tile& tile, const PackedLinear::Tile& before, const PackedMatrix& weight) {
+  return tile.part == before.part && !weight.by_unit() && before.panels.step == 1 && tile.panels.step == 1 &&
+         tile.panels.first == before.panels.first + before.panels.count;
+}
+
 }  // namespace
 
 void PackedLinear::make_tiles(size_t n_thread) {
   // Groups of some microseconds' work, but enough of them to share.
-  constexpr size_t kBytes = 24 << 10, kOfEachThread = 8;
-  size_t total = 0, group = 0;
+  constexpr size_t kBytes = 128 << 10, kOfEachThread = 8;
+  size_t total = 0, bytes = 0, n = 0;  // of all; of the group
   for (const Part& part : parts) total += part.weight.bytes();
   const size_t enough = std::min(kBytes, total / (n_thread * kOfEachThread));
   tiles.clear();
+  grouped.clear();
   groups.assign(1, 0);
   for (size_t p = 0; p < parts.size(); ++p) {
     const PackedMatrix& weight = parts[p].weight;
     for (size_t i = 0; i < weight.n_tile(); ++i) {
-      tiles.push_back({p, weight.tile(i)});
-      group += weight.bytes() / weight.n_tile();
-      if (group < enough && tiles.size() - groups.back() < kMostTiles) continue;
-      groups.push_back(tiles.size());
-      group = 0;
+      const Tile tile{p, weight.tile(i)};
+      tiles.push_back(tile);
+      if (n > 0 && follows(tile, grouped.back(), weight)) grouped.back().panels.count += tile.panels.count;
+      else grouped.push_back(tile);
+      bytes += weight.bytes() / weight.n_tile();
+      if (bytes < enough && ++n < kMostTiles) continue;
+      groups.push_back(grouped.size());
+      bytes = n = 0;
     }
   }
-  if (groups.back() < tiles.size()) groups.push_back(tiles.size());
+  if (groups.back() < grouped.size()) groups.push_back(grouped.size());
+  first_reads.resize(n_thread);
+  for (size_t i = 0; i < n_thread; ++i) {
+    const Tile& tile = chunk(true, n_chunk(true) * i / n_thread).front();
+    LinearArgs args{};
+    parts[tile.part].weight.locate(tile.panels, args);
+    first_reads[i] = reinterpret_cast<const std::byte*>(args.panels);
+  }
 }
 void PackedLinear::lay_in_panels(ThreadPool& pool) try {
   size_t most = 0, n_tile = 0;
@@ -118,6 +135,7 @@ void PackedLinear::lay_in_panels(ThreadPool& pool) try {
   std::vector<AlignedBuffer> copies;
   for (size_t i = 0; i < pool.size(); ++i) copies.emplace_back(most);
   tiles.reserve(n_tile);
+  grouped.reserve(n_tile);
   groups.reserve(n_tile + 1);
   for (Part& part : parts)
     if (part.weight.by_unit()) part.weight.lay_in_panels(pool, copies);
@@ -129,7 +147,7 @@ void PackedLinear::lay_in_panels(ThreadPool& pool) try {
 
 std::span<const PackedLinear::Tile> PackedLinear::chunk(bool few_rows, size_t i) const {
   if (!few_rows) return std::span(tiles).subspan(i, 1);
-  return std::span(tiles).subspan(groups[i], groups[i + 1] - groups[i]);
+  return std::span(grouped).subspan(groups[i], groups[i + 1] - groups[i]);
 }
 size_t PackedLinear::sparse_cols() const {
   size_t cols = 0;

@@ -59,10 +59,12 @@ struct PackedLinear {
   };
   std::vector<Part> parts;
   std::vector<Input> inputs;
-  // A piece of work is a tile; with few rows a group of neighbouring tiles, so that small matrices make no small pieces.
-  std::vector<Tile> tiles;
+  // A piece of work is a tile; with few rows a group of tiles, so that small matrices make no small pieces. Neighbours of
+  // a group are one tile then.
+  std::vector<Tile> tiles, grouped;
   std::vector<size_t> groups;  // the first tile of each, and the end
   static constexpr size_t kMostTiles = 8;  // of a group
+  std::vector<const std::byte*> first_reads;  // with few rows, of each thread
   size_t n_chunk(bool few_rows) const { return few_rows ? groups.size() - 1 : tiles.size(); }
   std::span<const Tile> chunk(bool few_rows, size_t i) const;
   void make_tiles(size_t n_thread);      // from the parts

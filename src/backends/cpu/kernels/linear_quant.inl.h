@@ -210,8 +210,11 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
       acc[p][n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + (i + p) * kLanes) : zero();
   }
   const size_t ahead = row > 0 || a.ahead == 0 ? 0 : N == 1 ? a.ahead : kRowsAhead;
+  const size_t far_ahead = N == 1 && P == 1 && row == 0 ? a.far_ahead : 0;
   for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32) {
     for (size_t b = 0; b < F::kUnit / 32; ++b) {
+      if (far_ahead > 0)
+        for (size_t line = 0; line < kBlockBytes; line += 64) prefetch_far(w[0] + b * kBlockBytes + line + far_ahead);
       if (ahead > 0)
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p)
@@ -257,7 +260,9 @@ inline void quant_rows(const LinearArgs& a) {
   quant_rows_of<F, kWide, kShape>(a, row);
   if constexpr (kShape.rows >= 8) quant_rows_of<F, kWide, TileShape{kTailPanels, 4}>(a, row);
   quant_rows_of<F, kWide, TileShape{kTailPanels, 2}>(a, row);
-  quant_rows_of<F, kWide, TileShape{kQuantDecodePanels, 1}>(a, row);
+  // Neighbours are one stream from memory, if they follow one another.
+  if (kFromMemory && a.panel_stride == a.k / F::kUnit * F::kBytes) quant_rows_of<F, kWide, TileShape{1, 1}>(a, row);
+  else quant_rows_of<F, kWide, TileShape{kQuantDecodePanels, 1}>(a, row);
 }
 
 // Where activations of both widths are kept alike, the kernel for 16 bits reads those of 8, and has no twin.

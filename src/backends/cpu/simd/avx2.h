@@ -79,6 +79,7 @@ inline Vec load_bf16_odd(const uint16_t* p) {
           _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q + 1), top))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }  // not into the first level
 
 // ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
 struct IVec {

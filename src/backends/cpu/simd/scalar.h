@@ -111,6 +111,7 @@ inline Vec load_bf16_odd(const uint16_t* p) {
   return each([&](int i) { return from_bf16(p[2 * i + 1]); });
 }
 inline void prefetch(const void*) {}
+inline void prefetch_far(const void*) {}
 
 // ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
 struct IVec {

@@ -1,0 +1,50 @@
+// How the matrices of a linear op are cut into pieces of work.
+#include "backends/cpu/packed_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "support/random_blocks.h"
+
+namespace rwkv::test::packed_plan_test {
+namespace {
+
+using cpu::PackedLinear;
+using cpu::PackedMatrix;
+using cpu::PackOrder;
+
+TEST(packed_linear, pieces_hold_every_panel_once) {
+  ThreadPool pool(1);
+  for (const DType type : {DType::kQ4_0, DType::kQ6_K, DType::kF16})
+    for (const size_t rows : {16, 80, 528, 8208})
+      for (const size_t n_thread : {1, 2, 5}) {
+        Arena arena;
+        const size_t cols = 256;
+        const std::vector<std::byte> bytes = random_matrix(type, rows * cols);
+        const LinearPart part{.weight = {type, rows, cols, bytes, "w"}};
+        PackedLinear op;
+        for (const PackOrder order : {PackOrder::kPanels, PackOrder::kPanels, PackOrder::kByUnit})
+          op.parts.push_back({&part, PackedMatrix(part.weight, order, pool, arena), {}, 0});
+        op.make_tiles(n_thread);
+        for (const bool few_rows : {false, true}) {
+          std::map<std::pair<size_t, size_t>, size_t> times;  // of a part's panel
+          for (size_t i = 0; i < op.n_chunk(few_rows); ++i) {
+            size_t n_panel = 0;
+            ASSERT_FALSE(op.chunk(few_rows, i).empty());
+            for (const PackedLinear::Tile& tile : op.chunk(few_rows, i)) {
+              n_panel += tile.panels.count;
+              for (size_t p = 0; p < tile.panels.count; ++p) ++times[{tile.part, tile.panels.first + p * tile.panels.step}];
+            }
+            EXPECT_LE(n_panel, PackedLinear::kMostTiles * PackedMatrix::kMostTilePanels) << "more than a thread's scratch holds";
+          }
+          EXPECT_EQ(times.size(), 3 * op.parts[0].weight.n_panel()) << name(type) << ", " << rows << " rows";
+          for (const auto& [panel, n] : times)
+            EXPECT_EQ(n, 1u) << name(type) << ", " << rows << " rows, part " << panel.first << ", panel " << panel.second;
+        }
+        EXPECT_EQ(op.first_reads.size(), n_thread);
+      }
+}
+
+}  // namespace
+}  // namespace rwkv::test::packed_plan_test
