@@ -78,7 +78,7 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& opt
     if (const auto* linear = std::get_if<PackedLinear>(&op)) {
       size_t tiles = 0;  // if all were panels
       for (const PackedLinear::Part& part : linear->parts)
-        tiles += (part.weight.n_panel() + PackedMatrix::kTilePanels - 1) / PackedMatrix::kTilePanels;
+        tiles += (part.weight.n_panel() + PackedMatrix::kFewestTilePanels - 1) / PackedMatrix::kFewestTilePanels;
       most = std::max(most, tiles);
     }
   pool_.reserve_redo(most);

@@ -43,14 +43,16 @@ void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
   pack_ = pack;
   unit_bytes_ = unit_bytes;
   panel_bytes_ = (matrix_.cols + unit - 1) / unit * unit_bytes;
-  // One row of floats needs the sums of several panels to keep its multipliers busy; with AVX-512 one of integers does not.
-  one_stream_ = packer_ && cpu_bits() & kCpuAmd && cpu_bits() & kCpuAvx512Vnni;
+  // The fewer streams a core reads, the faster memory is. One row of floats needs the sums of two panels to keep the multipliers
+  // busy, one of integers with AVX-512 only of one; 8 bits, of which memory brings the fewest a second, like two.
+  const bool few_streams = cpu_bits() & kCpuAmd && cpu_bits() & kCpuAvx512Vnni;
+  n_stream_ = !few_streams ? 4 : packer_ && pack != Pack::kQ8_0 ? 1 : 2;
   // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
   // too little of what comes: the next block, and of one stream the next page, where they would stop.
   const bool much_work = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8;
   if (!(cpu_bits() & kCpuAmd)) ahead_ = 2048;
-  else ahead_ = !much_work ? 0 : one_stream_ ? 128 : 256;
-  far_ahead_ = one_stream_ && much_work ? 6144 : 0;
+  else ahead_ = !much_work ? 0 : n_stream_ == 1 ? 128 : 256;
+  far_ahead_ = n_stream_ == 1 && much_work ? 6144 : 0;
 }
 
 void PackedMatrix::set_float_layout(Pack pack) {
@@ -100,7 +102,7 @@ void PackedMatrix::panel_of_float_slice(const std::byte* slice, size_t p, std::b
 }
 
 PackedMatrix::Tile PackedMatrix::tile(size_t i) const {
-  if (by_unit() || one_stream_) {
+  if (by_unit() || n_stream_ == 1) {
     const size_t first = i * tile_panels();
     return {first, std::min(tile_panels(), n_panel() - first), 1};
   }

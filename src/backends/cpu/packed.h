@@ -22,13 +22,12 @@ enum class PackOrder : uint8_t {
 // models' low-rank matrices, takes 16 bits: the same products at half the traffic.
 class PackedMatrix {
  public:
-  // Panels first, first + step, ...: one from each quarter of the matrix, so that a thread that takes tiles in order reads
-  // four long streams at once; or neighbours, where one stream is faster. By unit: a slice.
+  // Panels first, first + step, ...: one from each quarter (or half) of the matrix, so that a thread that takes tiles in
+  // order reads four (two) long streams at once; or neighbours, where one stream is faster. By unit: a slice.
   struct Tile {
     size_t first, count, step;
   };
-  static constexpr size_t kTilePanels = 4;  // as many as a decode tile walks at most at once
-  static constexpr size_t kMostTilePanels = kSliceOutputs / kLanes;
+  static constexpr size_t kFewestTilePanels = 2, kMostTilePanels = kSliceOutputs / kLanes;
 
   PackedMatrix() = default;
   // The arena must outlive it. kByUnit: if its type can be (find_slice_packer; floats of 16 bits), else panels.
@@ -53,7 +52,7 @@ class PackedMatrix {
   size_t bytes() const { return n_piece() * panel_bytes_; }
 
  private:
-  size_t tile_panels() const { return by_unit() ? kMostTilePanels : kTilePanels; }
+  size_t tile_panels() const { return by_unit() ? kMostTilePanels : n_stream_ == 2 ? 2 : 4; }
   // Panels, or slices.
   size_t n_piece() const { return by_unit() ? n_tile() : n_panel(); }
   void set_layout(Pack pack, size_t unit, size_t unit_bytes);
@@ -73,7 +72,7 @@ class PackedMatrix {
   Pack pack_ = Pack::kF32;
   size_t unit_bytes_ = 0, panel_bytes_ = 0;  // of a panel; by unit: of a slice
   size_t ahead_ = 0, far_ahead_ = 0;         // LinearArgs
-  bool one_stream_ = false;                  // tiles are neighbours
+  size_t n_stream_ = 4;                      // that one row reads at once; 1: tiles are neighbours
   std::byte* packed_ = nullptr;
 };
 

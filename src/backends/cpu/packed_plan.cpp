@@ -63,7 +63,7 @@ PackedOp pack(const LinearOp& op, const Packer& packer) {
   if (out.tiles.size() > ThreadPool::kMaxChunks)
     throw Error(Code::kUnsupported, "{}: {} rows; this program runs matrices of up to {}",
                 op.parts.front().weight.name, op.parts.front().weight.rows,
-                ThreadPool::kMaxChunks * PackedMatrix::kTilePanels * kLanes);
+                ThreadPool::kMaxChunks * PackedMatrix::kFewestTilePanels * kLanes);
   return out;
 }
 PackedOp pack(const Wkv4Op& op, const Packer&) {
@@ -130,7 +130,7 @@ void PackedLinear::lay_in_panels(ThreadPool& pool) try {
   size_t most = 0, n_tile = 0;
   for (const Part& part : parts) {
     most = std::max(most, part.weight.slice_bytes());
-    n_tile += part.weight.n_tile() * (part.weight.by_unit() ? 2 : 1);
+    n_tile += part.weight.by_unit() ? part.weight.n_panel() / PackedMatrix::kFewestTilePanels + 1 : part.weight.n_tile();
   }
   std::vector<AlignedBuffer> copies;
   for (size_t i = 0; i < pool.size(); ++i) copies.emplace_back(most);

@@ -66,6 +66,8 @@ inline void linear_tokens(const LinearArgs& a, size_t row) {
   constexpr size_t kPanels = N == 1 ? kDecodePanels : kPrefillPanels;
   size_t i = 0;
   for (; i + kPanels <= a.count; i += kPanels) linear_tile<W, kPanels, N>(a, i, row);
+  if constexpr (kPanels > 2)
+    for (; i + 2 <= a.count; i += 2) linear_tile<W, 2, N>(a, i, row);
   for (; i < a.count; ++i) linear_tile<W, 1, N>(a, i, row);
 }
 

@@ -64,6 +64,8 @@ inline size_t bf16_rows(const LinearArgs& a, size_t row) {
   for (; row + N <= a.rows; row += N) {
     size_t i = 0;
     for (; i + kPanels <= a.count; i += kPanels) bf16_tile<kPanels, N>(a, i, row);
+    if constexpr (kPanels > 2)
+      for (; i + 2 <= a.count; i += 2) bf16_tile<2, N>(a, i, row);
     for (; i < a.count; ++i) bf16_tile<1, N>(a, i, row);
   }
   return row;

@@ -236,6 +236,8 @@ inline void quant_rows_of(const LinearArgs& a, size_t& row) {
   for (; row + kShape.rows <= a.rows; row += kShape.rows) {
     size_t i = 0;
     for (; i + kShape.panels <= a.count; i += kShape.panels) quant_tile<F, kWide, kShape.panels, kShape.rows>(a, i, row);
+    if constexpr (kShape.rows == 1 && kShape.panels > 2)
+      for (; i + 2 <= a.count; i += 2) quant_tile<F, kWide, 2, 1>(a, i, row);
     for (; i < a.count; ++i) quant_tile<F, kWide, 1, kShape.rows>(a, i, row);
   }
 }
@@ -260,7 +262,7 @@ inline void quant_rows(const LinearArgs& a) {
   quant_rows_of<F, kWide, kShape>(a, row);
   if constexpr (kShape.rows >= 8) quant_rows_of<F, kWide, TileShape{kTailPanels, 4}>(a, row);
   quant_rows_of<F, kWide, TileShape{kTailPanels, 2}>(a, row);
-  // Neighbours are one stream from memory, if they follow one another.
+  // One row reads panels that are neighbours in memory one after another: one stream.
   if (kFromMemory && a.panel_stride == a.k / F::kUnit * F::kBytes) quant_rows_of<F, kWide, TileShape{1, 1}>(a, row);
   else quant_rows_of<F, kWide, TileShape{kQuantDecodePanels, 1}>(a, row);
 }
