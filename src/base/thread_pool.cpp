@@ -19,8 +19,8 @@ constexpr uint64_t kSerialMask = (uint64_t{1} << (64 - 2 * kBits)) - 1;  // of a
 constexpr size_t kControls = 4;
 // About 50 microseconds: longer than the gaps between walks, shorter than anybody notices.
 constexpr int kIdleSpins = 2000;
-// About 10 microseconds, a usual chunk: who has waited longer does the straggler's chunk again.
-constexpr int kStageSpins = 400;
+// About 20 microseconds, more than a usual chunk: who has waited longer does the straggler's chunk again.
+constexpr int kStageSpins = 800;
 // About 100 microseconds: who yields beside a busy neighbour is without its core for milliseconds.
 constexpr int kYieldSpins = 4000;
 
@@ -167,7 +167,7 @@ void ThreadPool::run_stage(Walk& walk, size_t stage, Serial serial, size_t threa
   size_t chunk = 0;
   for (size_t i = 0; i < size(); ++i)
     while (claim(job, (thread + i) % size(), chunk)) do_chunk(job, chunk);
-  fetch = Fetch(control.queues[thread].next_reads.load(std::memory_order_relaxed));
+  fetch = Fetch(control.queues[thread]);
   size_t first = 0;
   for (int turn = 0; !finished(job, first); ++turn) {
     fetch.some();
@@ -176,7 +176,7 @@ void ThreadPool::run_stage(Walk& walk, size_t stage, Serial serial, size_t threa
 }
 
 void ThreadPool::Fetch::some() noexcept {
-  for (size_t i = 0; i < kAtOnce && left_ > 0; i += 64, next_ += 64, left_ -= 64) __builtin_prefetch(next_, 0, 2);
+  for (size_t i = 0; i < kAtOnce && left_ >= 64; i += 64, next_ += 64, left_ -= 64) __builtin_prefetch(next_, 0, 2);
 }
 
 // Chunks before `first` are known to be published.
@@ -205,7 +205,9 @@ bool ThreadPool::enter(Control& control, Walk& walk, size_t stage, Serial serial
       for (size_t i = 0; i < size(); ++i) {
         const uint64_t begin = made.n_chunk * i / size(), end = made.n_chunk * (i + 1) / size();
         control.queues[i].left.store((serial & kSerialMask) << 2 * kBits | begin << kBits | end);
-        control.queues[i].next_reads.store(made.next_reads ? made.next_reads[i] : nullptr, std::memory_order_relaxed);
+        const Reads next = made.next_reads ? made.next_reads[i] : Reads{};
+        control.queues[i].next_begin.store(next.begin, std::memory_order_relaxed);
+        control.queues[i].next_bytes.store(next.bytes, std::memory_order_relaxed);
       }
       control.unfinished.store(keyed(serial, made.n_chunk));
       control.prepared.store(2 * serial + 1);

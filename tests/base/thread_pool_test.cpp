@@ -54,7 +54,8 @@ class Ladder final : public ThreadPool::Walk {
     ++published;
   }
   std::vector<size_t> stages, cells, results;
-  std::vector<const std::byte*> reads = std::vector(8, reinterpret_cast<const std::byte*>(cells.data()));  // fetched past their end, too
+  // Past their end, too: fetching does not mind.
+  std::vector<ThreadPool::Reads> reads = std::vector(8, ThreadPool::Reads{reinterpret_cast<const std::byte*>(cells.data()), 4096});
   std::atomic<size_t> calls{0}, published{0};
 };
 

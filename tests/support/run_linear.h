@@ -3,15 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "backends/cpu/packed.h"
-#include "support/golden.h"
 
 namespace rwkv::test {
 
-// x [rows, cols] with stride x_stride; returns [rows, whole panels of outputs]. bf16: x is rounded, as
-// CpuOptions::bf16_activations does.
+constexpr size_t kFewerRows = 8;  // have tiles of their own, as in the executor
+
+// x [rows, cols] with stride x_stride; returns [rows, whole panels of outputs], or NaN where panels that lie otherwise give
+// other bits. bf16: x is rounded, as CpuOptions::bf16_activations does.
 inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::PackedMatrix& weight,
                               const std::vector<float>& x, size_t x_stride, size_t rows, bool wide = false,
                               bool bf16 = false) {
@@ -72,15 +74,16 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
         std::copy_n(&piece[(t * tile.count + p) * cpu::kLanes], cpu::kLanes,
                     &y[t * y_stride + (tile.first + p * tile.step) * cpu::kLanes]);
   };
-  for (size_t i = 0; i < weight.n_tile(); ++i) multiply(weight.tile(i));
-  if (weight.by_unit() || rows > 2) return y;
+  const bool few_rows = rows < kFewerRows;
+  for (size_t i = 0; i < weight.n_tile(few_rows); ++i) multiply(weight.tile(few_rows, i));
+  if (weight.by_unit() || !few_rows) return y;
   // Whatever this machine's tiles are: all panels as neighbours, then every second one.
   const std::vector<float> want = y;
   for (const size_t step : {1, 2}) {
     y.assign(y.size(), NAN);
     for (size_t first = 0; first < std::min(step, weight.n_panel()); ++first)
       multiply({first, (weight.n_panel() - first + step - 1) / step, step});
-    EXPECT_TRUE(same_bits(y, want)) << table.name << ": panels " << step << " apart";
+    if (std::memcmp(y.data(), want.data(), y.size() * sizeof(float)) != 0) return std::vector<float>(y.size(), NAN);
   }
   return y;
 }

@@ -94,7 +94,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void compute(size_t stage, const void* context, size_t chunk, size_t thread) override;
   void publish(size_t stage, const void* context, size_t chunk, size_t thread) override;
   size_t count_chunks(const PackedOp& op) const;
-  const std::byte* const* first_reads(size_t stage) const;
+  const ThreadPool::Reads* first_reads(size_t stage) const;
   void run_rows(const PackedOp& op, Phase phase, size_t first, size_t last);
   void rows_of(const PackedEmbed& op, Phase phase, size_t t);
   void rows_of(const PackedNormOp& op, Phase phase, size_t t);

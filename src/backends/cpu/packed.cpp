@@ -43,16 +43,15 @@ void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
   pack_ = pack;
   unit_bytes_ = unit_bytes;
   panel_bytes_ = (matrix_.cols + unit - 1) / unit * unit_bytes;
-  // The fewer streams a core reads, the faster memory is. One row of floats needs the sums of two panels to keep the multipliers
-  // busy, one of integers with AVX-512 only of one; 8 bits, of which memory brings the fewest a second, like two.
-  const bool few_streams = cpu_bits() & kCpuAmd && cpu_bits() & kCpuAvx512Vnni;
-  n_stream_ = !few_streams ? 4 : packer_ && pack != Pack::kQ8_0 ? 1 : 2;
+  // How much work a byte holds decides how memory is read best. The fewer streams a core reads, the faster memory is; but one
+  // row of floats needs the sums of two panels to keep the multipliers busy, and so do 8 bits, of which memory brings few.
+  const bool amd = cpu_bits() & kCpuAmd, much_work = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8;
+  n_stream_ = !amd || !(cpu_bits() & kCpuAvx512Vnni) ? 4 : much_work ? 1 : 2;
   // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
   // too little of what comes: the next block, and of one stream the next page, where they would stop.
-  const bool much_work = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8;
-  if (!(cpu_bits() & kCpuAmd)) ahead_ = 2048;
+  if (!amd) ahead_ = 2048;
   else ahead_ = !much_work ? 0 : n_stream_ == 1 ? 128 : 256;
-  far_ahead_ = n_stream_ == 1 && much_work ? 6144 : 0;
+  far_ahead_ = n_stream_ == 1 ? 6144 : 0;
 }
 
 void PackedMatrix::set_float_layout(Pack pack) {
@@ -61,7 +60,7 @@ void PackedMatrix::set_float_layout(Pack pack) {
 }
 
 void PackedMatrix::lay_in_panels(ThreadPool& pool, std::span<const AlignedBuffer> copies) {
-  const size_t slice_bytes = panel_bytes_, n_slice = n_tile();
+  const size_t slice_bytes = panel_bytes_, n_slice = n_piece();
   const SlicePacker* const slices = slices_;
   slices_ = nullptr;
   by_unit_ = false;
@@ -101,12 +100,12 @@ void PackedMatrix::panel_of_float_slice(const std::byte* slice, size_t p, std::b
   }
 }
 
-PackedMatrix::Tile PackedMatrix::tile(size_t i) const {
+PackedMatrix::Tile PackedMatrix::tile(bool few_rows, size_t i) const {
   if (by_unit() || n_stream_ == 1) {
-    const size_t first = i * tile_panels();
-    return {first, std::min(tile_panels(), n_panel() - first), 1};
+    const size_t count = tile_panels(few_rows), first = i * count;
+    return {first, std::min(count, n_panel() - first), 1};
   }
-  const size_t step = n_tile();
+  const size_t step = n_tile(few_rows);
   return {i, (n_panel() - i + step - 1) / step, step};
 }
 

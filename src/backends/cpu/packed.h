@@ -22,8 +22,8 @@ enum class PackOrder : uint8_t {
 // models' low-rank matrices, takes 16 bits: the same products at half the traffic.
 class PackedMatrix {
  public:
-  // Panels first, first + step, ...: one from each quarter (or half) of the matrix, so that a thread that takes tiles in
-  // order reads four (two) long streams at once; or neighbours, where one stream is faster. By unit: a slice.
+  // Panels first, first + step, ...: one from each quarter (few rows: or half) of the matrix, so that a thread that takes
+  // tiles in order reads four (two) long streams at once; or neighbours, where one stream is faster. By unit: a slice.
   struct Tile {
     size_t first, count, step;
   };
@@ -38,8 +38,8 @@ class PackedMatrix {
   void lay_in_panels(ThreadPool& pool, std::span<const AlignedBuffer> copies);
   size_t slice_bytes() const { return by_unit() ? panel_bytes_ : 0; }
 
-  size_t n_tile() const { return (n_panel() + tile_panels() - 1) / tile_panels(); }
-  Tile tile(size_t i) const;
+  size_t n_tile(bool few_rows) const { return (n_panel() + tile_panels(few_rows) - 1) / tile_panels(few_rows); }
+  Tile tile(bool few_rows, size_t i) const;
   void locate(const Tile& tile, LinearArgs& args) const;  // pack, panels, strides, what to fetch, count, k, by_unit
 
   size_t n_panel() const { return (matrix_.rows + kLanes - 1) / kLanes; }
@@ -52,9 +52,9 @@ class PackedMatrix {
   size_t bytes() const { return n_piece() * panel_bytes_; }
 
  private:
-  size_t tile_panels() const { return by_unit() ? kMostTilePanels : n_stream_ == 2 ? 2 : 4; }
+  size_t tile_panels(bool few_rows) const { return by_unit() ? kMostTilePanels : few_rows && n_stream_ == 2 ? 2 : 4; }
   // Panels, or slices.
-  size_t n_piece() const { return by_unit() ? n_tile() : n_panel(); }
+  size_t n_piece() const { return by_unit() ? n_tile(false) : n_panel(); }
   void set_layout(Pack pack, size_t unit, size_t unit_bytes);
   void set_float_layout(Pack pack);
   Pack float_pack(ThreadPool& pool) const;

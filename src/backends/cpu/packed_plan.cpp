@@ -106,31 +106,39 @@ void PackedLinear::make_tiles(size_t n_thread) {
   groups.assign(1, 0);
   for (size_t p = 0; p < parts.size(); ++p) {
     const PackedMatrix& weight = parts[p].weight;
-    for (size_t i = 0; i < weight.n_tile(); ++i) {
-      const Tile tile{p, weight.tile(i)};
-      tiles.push_back(tile);
+    for (size_t i = 0; i < weight.n_tile(false); ++i) tiles.push_back({p, weight.tile(false, i)});
+    for (size_t i = 0; i < weight.n_tile(true); ++i) {
+      const Tile tile{p, weight.tile(true, i)};
       if (n > 0 && follows(tile, grouped.back(), weight)) grouped.back().panels.count += tile.panels.count;
       else grouped.push_back(tile);
-      bytes += weight.bytes() / weight.n_tile();
+      bytes += weight.bytes() / weight.n_tile(true);
       if (bytes < enough && ++n < kMostTiles) continue;
       groups.push_back(grouped.size());
       bytes = n = 0;
     }
   }
   if (groups.back() < grouped.size()) groups.push_back(grouped.size());
-  first_reads.resize(n_thread);
+  find_first_reads(n_thread, total);
+}
+// Not of slices, most of whose rows are never read.
+void PackedLinear::find_first_reads(size_t n_thread, size_t total) {
+  constexpr size_t kMost = 64 << 10;
+  first_reads.assign(n_thread, {});
   for (size_t i = 0; i < n_thread; ++i) {
-    const Tile& tile = chunk(true, n_chunk(true) * i / n_thread).front();
+    const size_t first = n_chunk(true) * i / n_thread;
+    const Tile& tile = chunk(true, first).front();
+    const PackedMatrix& weight = parts[tile.part].weight;
+    if (weight.by_unit() || first == n_chunk(true) * (i + 1) / n_thread) continue;
     LinearArgs args{};
-    parts[tile.part].weight.locate(tile.panels, args);
-    first_reads[i] = reinterpret_cast<const std::byte*>(args.panels);
+    weight.locate(tile.panels, args);
+    first_reads[i] = {reinterpret_cast<const std::byte*>(args.panels), std::min(kMost, total / n_thread)};
   }
 }
 void PackedLinear::lay_in_panels(ThreadPool& pool) try {
   size_t most = 0, n_tile = 0;
   for (const Part& part : parts) {
     most = std::max(most, part.weight.slice_bytes());
-    n_tile += part.weight.by_unit() ? part.weight.n_panel() / PackedMatrix::kFewestTilePanels + 1 : part.weight.n_tile();
+    n_tile += part.weight.n_panel() / PackedMatrix::kFewestTilePanels + 1;
   }
   std::vector<AlignedBuffer> copies;
   for (size_t i = 0; i < pool.size(); ++i) copies.emplace_back(most);

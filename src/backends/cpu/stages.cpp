@@ -83,7 +83,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
 }
 
 // Of a stage with few rows; null: nothing that is known now.
-const std::byte* const* CpuExecutor::first_reads(size_t stage) const {
+const ThreadPool::Reads* CpuExecutor::first_reads(size_t stage) const {
   if (rows_ >= kManyRows || stage >= stages_->size()) return nullptr;
   const auto* linear = std::get_if<PackedLinear>(&ops_[(*stages_)[stage].last - 1]);
   return linear ? linear->first_reads.data() : nullptr;

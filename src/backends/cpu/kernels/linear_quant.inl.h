@@ -236,8 +236,8 @@ inline void quant_rows_of(const LinearArgs& a, size_t& row) {
   for (; row + kShape.rows <= a.rows; row += kShape.rows) {
     size_t i = 0;
     for (; i + kShape.panels <= a.count; i += kShape.panels) quant_tile<F, kWide, kShape.panels, kShape.rows>(a, i, row);
-    if constexpr (kShape.rows == 1 && kShape.panels > 2)
-      for (; i + 2 <= a.count; i += 2) quant_tile<F, kWide, 2, 1>(a, i, row);
+    if constexpr (kShape.panels > 2)
+      for (; i + 2 <= a.count; i += 2) quant_tile<F, kWide, 2, kShape.rows>(a, i, row);
     for (; i < a.count; ++i) quant_tile<F, kWide, 1, kShape.rows>(a, i, row);
   }
 }
