@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -48,10 +49,21 @@ bool same_bits(const A& a, const B& b) {
          std::memcmp(std::data(a), std::data(b), std::size(a) * sizeof(*std::data(a))) == 0;
 }
 
-// Unpacks NAME.xz of the golden folder into the test's temporary folder; "" when that can't be done.
+// Of this process, gone when it ends.
+struct TemporaryFolder {
+  const pid_t owner = ::getpid();
+  const std::filesystem::path path = testing::TempDir() + "unpacked." + std::to_string(owner);
+  TemporaryFolder() { std::filesystem::create_directories(path); }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (::getpid() == owner) std::filesystem::remove_all(path, ignored);
+  }
+};
+
+// Unpacks NAME.xz of the golden folder into a temporary folder; "" when that can't be done.
 inline std::string unpack(const std::string& name) {
-  const std::string out = testing::TempDir() + std::filesystem::path(name).filename().string() + "." +
-                          std::to_string(::getpid());
+  static const TemporaryFolder folder;
+  const std::string out = folder.path / std::filesystem::path(name).filename();
   if (std::system(("xz -dc '" + golden(name) + ".xz' > '" + out + "' 2>/dev/null").c_str()) != 0) return "";
   return out;
 }
