@@ -50,8 +50,9 @@ struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // the first panel of this call; by unit: the slice
   size_t panel_stride;        // bytes from one panel to the next of this call
-  size_t ahead;               // bytes that one row prefetches ahead; 0: nothing, nor do several
+  size_t ahead;               // bytes that one row prefetches ahead; 0: nothing
   size_t far_ahead;           // the same, into the second-level cache, of neighbouring panels of blocks
+  size_t rows_ahead;          // the same, of blocks, for the first of several rows: hardware has stopped fetching meanwhile
   size_t count, k;            // panels, values of k
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;

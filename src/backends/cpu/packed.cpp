@@ -119,6 +119,7 @@ void PackedMatrix::locate(const Tile& tile, LinearArgs& args) const {
   args.panel_stride = tile.step * panel_bytes_;
   args.ahead = ahead_;
   args.far_ahead = far_ahead_;
+  args.rows_ahead = 4096;
 }
 
 void PackedMatrix::pack_slice(size_t slice) {

@@ -193,9 +193,6 @@ template <class F, bool kWide, size_t P, size_t N>
   }
 }
 
-// Several rows take long enough for hardware to have stopped fetching: bytes that the first ones fetch ahead.
-constexpr size_t kRowsAhead = 4096;
-
 // Panels i .. i + P times N rows.
 template <class F, bool kWide, size_t P, size_t N>
 inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
@@ -209,12 +206,14 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
     for (size_t n = 0; n < N; ++n)
       acc[p][n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + (i + p) * kLanes) : zero();
   }
-  const size_t ahead = row > 0 || a.ahead == 0 ? 0 : N == 1 ? a.ahead : kRowsAhead;
-  const size_t far_ahead = N == 1 && P == 1 && row == 0 ? a.far_ahead : 0;
+  const size_t ahead = N == 1 && row == 0 ? a.ahead : 0;
+  const size_t far_ahead = row > 0 ? 0 : N > 1 ? a.rows_ahead : P == 1 ? a.far_ahead : 0;
   for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32) {
     for (size_t b = 0; b < F::kUnit / 32; ++b) {
       if (far_ahead > 0)
-        for (size_t line = 0; line < kBlockBytes; line += 64) prefetch_far(w[0] + b * kBlockBytes + line + far_ahead);
+#pragma GCC unroll 4
+        for (size_t p = 0; p < P; ++p)
+          for (size_t line = 0; line < kBlockBytes; line += 64) prefetch_far(w[p] + b * kBlockBytes + line + far_ahead);
       if (ahead > 0)
 #pragma GCC unroll 4
         for (size_t p = 0; p < P; ++p)
