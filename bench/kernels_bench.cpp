@@ -72,8 +72,8 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
       row.lane = grouped ? t % groups.rows : 0;
       table->quantize(row);
     }
-    for (size_t i = 0; i < weight.n_tile(rows < 8); ++i) {
-      weight.locate(weight.tile(rows < 8, i), args);
+    for (size_t i = 0; i < weight.n_tile(rows < cpu::kManyRows); ++i) {
+      weight.locate(weight.tile(rows < cpu::kManyRows, i), args);
       table->linear(args);  // every tile to the same place
     }
     benchmark::ClobberMemory();
@@ -88,7 +88,7 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   benchmark::DoNotOptimize(loop());
   const double bound = ops / seconds_since(start);
   state.counters["GB/s"] = Counter(n * static_cast<double>(weight.bytes()) / 1e9, Counter::kIsRate);
-  weight.locate(weight.tile(rows < 8, 0), args);  // where all of it begins
+  weight.locate(weight.tile(rows < cpu::kManyRows, 0), args);  // where all of it begins
   state.counters["sweep_GB/s"] = sweep_bound(args.panels, weight.bytes()) / 1e9;
   state.counters["GOP/s"] = Counter(2e-9 * n * static_cast<double>(rows * n_out * kCols), Counter::kIsRate);
   state.counters["of_bound"] = Counter(2 * n * static_cast<double>(rows * n_out * kCols) / bound, Counter::kIsRate);

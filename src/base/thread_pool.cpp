@@ -203,7 +203,7 @@ bool ThreadPool::enter(Control& control, Walk& walk, size_t stage, Serial serial
       control.context.store(made.context);
       control.n_chunk.store(keyed(serial, made.n_chunk));
       for (size_t i = 0; i < size(); ++i) {
-        const uint64_t begin = made.n_chunk * i / size(), end = made.n_chunk * (i + 1) / size();
+        const uint64_t begin = first_chunk(made.n_chunk, i, size()), end = first_chunk(made.n_chunk, i + 1, size());
         control.queues[i].left.store((serial & kSerialMask) << 2 * kBits | begin << kBits | end);
         const Reads next = made.next_reads ? made.next_reads[i] : Reads{};
         control.queues[i].next_begin.store(next.begin, std::memory_order_relaxed);

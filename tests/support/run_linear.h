@@ -10,8 +10,6 @@
 
 namespace rwkv::test {
 
-constexpr size_t kFewerRows = 8;  // have tiles of their own, as in the executor
-
 // x [rows, cols] with stride x_stride; returns [rows, whole panels of outputs], or NaN where panels that lie otherwise give
 // other bits. bf16: x is rounded, as CpuOptions::bf16_activations does.
 inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::PackedMatrix& weight,
@@ -74,7 +72,7 @@ inline std::vector<float> run_linear(const cpu::KernelTable& table, const cpu::P
         std::copy_n(&piece[(t * tile.count + p) * cpu::kLanes], cpu::kLanes,
                     &y[t * y_stride + (tile.first + p * tile.step) * cpu::kLanes]);
   };
-  const bool few_rows = rows < kFewerRows;
+  const bool few_rows = rows < cpu::kManyRows;
   for (size_t i = 0; i < weight.n_tile(few_rows); ++i) multiply(weight.tile(few_rows, i));
   if (weight.by_unit() || !few_rows) return y;
   // Whatever this machine's tiles are: all panels as neighbours, then every second one.

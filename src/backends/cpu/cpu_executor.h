@@ -16,7 +16,6 @@ namespace rwkv::cpu {
 constexpr size_t kMaxRows = 128;     // rows at once: their activations stay in the second-level cache
 constexpr size_t kHeadRows = 16;     // rows of logits at once: V floats each
 constexpr size_t kRowsAPiece = 6;    // rows that one thread takes at once in ops that work row by row: a group of ActGroups
-constexpr size_t kManyRows = 8;      // from here on such ops are worth a stage of their own
 
 class CpuExecutor final : public Executor, private ThreadPool::Walk {
  public:

@@ -46,13 +46,17 @@ struct TileShape {
 };
 
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).
+// Bytes of weights that are prefetched ahead; 0: nothing.
+struct Ahead {
+  size_t one_row;
+  size_t one_row_far;  // into the second-level cache, of neighbouring panels of blocks
+  size_t rows;         // the same, of blocks, for the first of several rows: hardware has stopped fetching meanwhile
+};
 struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // the first panel of this call; by unit: the slice
   size_t panel_stride;        // bytes from one panel to the next of this call
-  size_t ahead;               // bytes that one row prefetches ahead; 0: nothing
-  size_t far_ahead;           // the same, into the second-level cache, of neighbouring panels of blocks
-  size_t rows_ahead;          // the same, of blocks, for the first of several rows: hardware has stopped fetching meanwhile
+  Ahead ahead;
   size_t count, k;            // panels, values of k
   const float* x;             // [rows], stride x_stride; only for float weights
   size_t x_stride, rows;

@@ -49,9 +49,9 @@ void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
   n_stream_ = !amd || !(cpu_bits() & kCpuAvx512Vnni) ? 4 : much_work ? 1 : 2;
   // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
   // too little of what comes: the next block, and of one stream the next page, where they would stop.
-  if (!amd) ahead_ = 2048;
-  else ahead_ = !much_work ? 0 : n_stream_ == 1 ? 128 : 256;
-  far_ahead_ = n_stream_ == 1 ? 6144 : 0;
+  ahead_ = {.one_row = 2048, .one_row_far = 0, .rows = 4096};
+  if (amd) ahead_.one_row = !much_work ? 0 : n_stream_ == 1 ? 128 : 256;
+  if (n_stream_ == 1) ahead_.one_row_far = 6144;
 }
 
 void PackedMatrix::set_float_layout(Pack pack) {
@@ -118,8 +118,6 @@ void PackedMatrix::locate(const Tile& tile, LinearArgs& args) const {
   args.panels = reinterpret_cast<const uint8_t*>(packed_ + piece * panel_bytes_);
   args.panel_stride = tile.step * panel_bytes_;
   args.ahead = ahead_;
-  args.far_ahead = far_ahead_;
-  args.rows_ahead = 4096;
 }
 
 void PackedMatrix::pack_slice(size_t slice) {

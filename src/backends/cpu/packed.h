@@ -17,6 +17,9 @@ enum class PackOrder : uint8_t {
   kByUnit,  // slices of 128 outputs, for inputs that are mostly zeros (kernels/linear_slices.inl.h)
 };
 
+// From here on a step works otherwise: more stages, larger tiles (CpuExecutor, PackedMatrix::tile).
+constexpr size_t kManyRows = 8;
+
 // A matrix cut into panels of 16 outputs; rows past the end are zeros. F32, F16 and BF16 keep their values
 // (F64 becomes F32), block types their quants and scales. F32 that 16 bits hold without loss, as that of most published
 // models' low-rank matrices, takes 16 bits: the same products at half the traffic.
@@ -71,7 +74,7 @@ class PackedMatrix {
   bool by_unit_ = false;
   Pack pack_ = Pack::kF32;
   size_t unit_bytes_ = 0, panel_bytes_ = 0;  // of a panel; by unit: of a slice
-  size_t ahead_ = 0, far_ahead_ = 0;         // LinearArgs
+  Ahead ahead_ = {};                         // LinearArgs
   size_t n_stream_ = 4;                      // that one row reads at once; 1: tiles are neighbours
   std::byte* packed_ = nullptr;
 };

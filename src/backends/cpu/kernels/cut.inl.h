@@ -6,7 +6,7 @@ inline LinearArgs cut_of(const LinearArgs& a, const uint8_t* scratch, size_t byt
   LinearArgs cut = a;
   cut.panels = scratch;
   cut.panel_stride = n * bytes;
-  cut.ahead = cut.far_ahead = cut.rows_ahead = 0;
+  cut.ahead = {};
   cut.k = 32 * n;
   cut.goes_on = a.goes_on || first > 0;
   cut.blocks += first * act_bytes(kWide);

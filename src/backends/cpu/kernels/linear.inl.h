@@ -50,7 +50,7 @@ inline void linear_tile(const LinearArgs& a, size_t i, size_t row) {
     }
 #pragma GCC unroll 32
     for (size_t p = 0; p < P; ++p) {
-      if (N == 1 && a.ahead > 0) prefetch(w[p] + a.ahead);
+      if (N == 1 && a.ahead.one_row > 0) prefetch(w[p] + a.ahead.one_row);
       w[p] += W::kBytes;
     }
   }

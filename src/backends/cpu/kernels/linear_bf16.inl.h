@@ -35,7 +35,7 @@ inline void bf16_tile(const LinearArgs& a, size_t i, size_t row) {
 #pragma GCC unroll 32
         for (size_t p = 0; p < P; ++p) {
           weight[p] = WeightsBF16::load(w[p] + pair * WeightsBF16::kBytes, odd);
-          if (N == 1 && odd == 0 && a.ahead > 0) prefetch(w[p] + pair * WeightsBF16::kBytes + a.ahead);
+          if (N == 1 && odd == 0 && a.ahead.one_row > 0) prefetch(w[p] + pair * WeightsBF16::kBytes + a.ahead.one_row);
         }
 #pragma GCC unroll 32
         for (size_t n = 0; n < N; ++n) {

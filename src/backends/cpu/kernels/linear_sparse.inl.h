@@ -151,7 +151,7 @@ inline void float_dense_rows(const LinearArgs& a) {
   alignas(64) uint8_t scratch[kCut * kFloatRow];
   LinearArgs cut = a;
   cut.panels = scratch;
-  cut.ahead = cut.far_ahead = cut.rows_ahead = 0;
+  cut.ahead = {};
   for (size_t first = 0; first < a.k; first += kCut) {
     cut.k = a.k - first < kCut ? a.k - first : kCut;
     cut.panel_stride = cut.k * W::kBytes;
