@@ -92,7 +92,7 @@ void PackedMatrix::panel_of_slice(const SlicePacker& slices, const std::byte* sl
 
 void PackedMatrix::panel_of_float_slice(const std::byte* slice, size_t p, std::byte* out) const {
   for (size_t k = 0; k < matrix_.cols; ++k) {
-    const std::byte* row = slice + 2 * (kSliceOutputs * k + kLanes * p);
+    const std::byte* row = slice + float_slice_at(k, kLanes * p);
     if (pack_ == Pack::kF16) std::memcpy(out + unit_bytes_ * k, row, unit_bytes_);
     else
       for (size_t lane = 0; lane < kLanes; ++lane)
@@ -137,7 +137,7 @@ void PackedMatrix::pack_float_slice(size_t slice) {
     for (size_t o = 0; o < count; ++o)
       for (size_t i = k; i < k + 32; ++i) {
         const uint16_t value = narrow(matrix_.bytes.data() + ((first + o) * cols + i) * width);
-        std::memcpy(out + i * unit_bytes_ + o * sizeof value, &value, sizeof value);
+        std::memcpy(out + float_slice_at(i, o), &value, sizeof value);
       }
 }
 

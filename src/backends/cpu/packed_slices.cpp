@@ -8,51 +8,53 @@ namespace {
 
 using blocks::Byte;
 
-constexpr size_t kNibbleRow = kSliceOutputs / 2;
-
 // Where output o (< 64) lies in 64 bytes of a row.
 size_t place(size_t o) noexcept { return o % 16 / 4 * 16 + o / 16 * 4 + o % 4; }
 
-void slice_q8_0(const Byte* in, size_t o, Byte* out) noexcept {
-  put_half(out, o, in);
-  Byte* at = out + 2 * kSliceOutputs + o / 64 * 64 + place(o % 64);
-  for (size_t k = 0; k < 32; ++k) at[kSliceOutputs * k] = in[2 + k] ^ Byte{0x80};
+template <class Unit>
+void put_head(size_t i, size_t o, const Byte* half, Byte* unit) noexcept {
+  std::memcpy(unit + Unit::head_at(2 * (kSliceOutputs * i + o)), half, 2);
+}
+template <class Unit>
+void get_head(size_t i, size_t o, const Byte* unit, Byte* half) noexcept {
+  std::memcpy(half, unit + Unit::head_at(2 * (kSliceOutputs * i + o)), 2);
 }
 
+size_t byte_at(size_t k, size_t o) noexcept { return Slice8Unit::row_at(k) + o / 64 * Slice8Unit::kHalf + place(o % 64); }
+void slice_q8_0(const Byte* in, size_t o, Byte* unit) noexcept {
+  put_head<Slice8Unit>(0, o, in, unit);
+  for (size_t k = 0; k < 32; ++k) unit[byte_at(k, o)] = in[2 + k] ^ Byte{0x80};
+}
 void unslice_q8_0(const Byte* unit, size_t o, Byte* block) noexcept {
-  std::memcpy(block, unit + 2 * o, 2);
-  const Byte* at = unit + 2 * kSliceOutputs + o / 64 * 64 + place(o % 64);
-  for (size_t k = 0; k < 32; ++k) block[2 + k] = at[kSliceOutputs * k] ^ Byte{0x80};
+  get_head<Slice8Unit>(0, o, unit, block);
+  for (size_t k = 0; k < 32; ++k) block[2 + k] = unit[byte_at(k, o)] ^ Byte{0x80};
 }
 
-// 16 rows from the low (shift 0) or high nibbles of `in`.
-void put_nibbles(const Byte* in, unsigned shift, size_t o, Byte* rows) noexcept {
-  Byte* at = rows + place(o % 64);
-  for (size_t k = 0; k < 16; ++k) at[kNibbleRow * k] |= (in[k] >> shift & Byte{15}) << (o < 64 ? 0 : 4);
-}
 // kHalves before the nibbles: the scale, or scale and minimum.
-template <size_t kHalves>
-void slice_q4(const Byte* in, size_t o, Byte* out) noexcept {
-  for (size_t i = 0; i < kHalves; ++i) put_half(out + 2 * kSliceOutputs * i, o, in + 2 * i);
-  Byte* rows = out + 2 * kSliceOutputs * kHalves;
-  put_nibbles(in + 2 * kHalves, 0, o, rows);
-  put_nibbles(in + 2 * kHalves, 4, o, rows + 16 * kNibbleRow);
-}
-
-template <size_t kHalves>
-void unslice_q4(const Byte* unit, size_t o, Byte* block) noexcept {
-  for (size_t i = 0; i < kHalves; ++i) std::memcpy(block + 2 * i, unit + 2 * (kSliceOutputs * i + o), 2);
-  const Byte* at = unit + 2 * kSliceOutputs * kHalves + place(o % 64);
+template <class Unit>
+constexpr size_t kHalves = Unit::kHead / (2 * kSliceOutputs);
+template <class Unit>
+void slice_q4(const Byte* in, size_t o, Byte* unit) noexcept {
+  for (size_t i = 0; i < kHalves<Unit>; ++i) put_head<Unit>(i, o, in + 2 * i, unit);
   const unsigned shift = o < 64 ? 0 : 4;
-  for (size_t k = 0; k < 16; ++k)
-    block[2 * kHalves + k] = (at[kNibbleRow * k] >> shift & Byte{15}) | (at[kNibbleRow * (16 + k)] >> shift & Byte{15}) << 4;
+  for (size_t k = 0; k < 32; ++k) {
+    const Byte both = in[2 * kHalves<Unit> + k % 16], nibble = k < 16 ? both & Byte{15} : both >> 4;
+    unit[Unit::row_at(k) + place(o % 64)] |= nibble << shift;
+  }
+}
+template <class Unit>
+void unslice_q4(const Byte* unit, size_t o, Byte* block) noexcept {
+  for (size_t i = 0; i < kHalves<Unit>; ++i) get_head<Unit>(i, o, unit, block + 2 * i);
+  const unsigned shift = o < 64 ? 0 : 4;
+  const auto nibble = [&](size_t k) { return unit[Unit::row_at(k) + place(o % 64)] >> shift & Byte{15}; };
+  for (size_t k = 0; k < 16; ++k) block[2 * kHalves<Unit> + k] = nibble(k) | nibble(16 + k) << 4;
 }
 
 constexpr SlicePacker kSlicePackers[] = {
-    {DType::kQ8_0, Pack::kQ8_0, 34 * kSliceOutputs, slice_q8_0, unslice_q8_0},
-    {DType::kQ4_0, Pack::kQ4_0, 18 * kSliceOutputs, slice_q4<1>, unslice_q4<1>},
-    {DType::kQ4_1, Pack::kQ4_1, 20 * kSliceOutputs, slice_q4<2>, unslice_q4<2>},
-    {DType::kIQ4_NL, Pack::kIQ4_NL, 18 * kSliceOutputs, slice_q4<1>, unslice_q4<1>},
+    {DType::kQ8_0, Pack::kQ8_0, Slice8Unit::kBytes, slice_q8_0, unslice_q8_0},
+    {DType::kQ4_0, Pack::kQ4_0, Slice4Unit::kBytes, slice_q4<Slice4Unit>, unslice_q4<Slice4Unit>},
+    {DType::kQ4_1, Pack::kQ4_1, Slice4MinUnit::kBytes, slice_q4<Slice4MinUnit>, unslice_q4<Slice4MinUnit>},
+    {DType::kIQ4_NL, Pack::kIQ4_NL, Slice4Unit::kBytes, slice_q4<Slice4Unit>, unslice_q4<Slice4Unit>},
 };
 
 }  // namespace

@@ -4,7 +4,7 @@
 // are 0, and fma(0, scale, acc) is acc. With more than kSparseRows rows the active k of all of them are nearly all
 // k: then a piece of the slice is turned into panels of bytes and multiplied as any matrix is.
 //
-//   a unit (32 k): kHead bytes of scales, then a row of kRow bytes for each k
+//   a unit (32 k): kHead bytes of scales and a row of kRow bytes for each k, in the places of SliceUnit (kernels.h)
 //   inside each 64 bytes of a row: byte 16 L + 4 m + i is output 16 m + 4 L + i (L, m, i < 4), in which order four rows
 //   interleave to four vectors of a panel. Nibbles: low ones outputs 0..63, high ones 64..127.
 
@@ -16,7 +16,7 @@ template <class Use>
 inline void four_bytes(const uint8_t* const (&r)[4], size_t part, Use f) {
 #pragma GCC unroll 2
   for (size_t h = 0; h < 2; ++h) {
-    const size_t at = 64 * h + kPartBytes * part;
+    const size_t at = Slice8Unit::kHalf * h + kPartBytes * part;
     WPart v[4];
     interleave(load_part(r[0] + at), load_part(r[1] + at), load_part(r[2] + at), load_part(r[3] + at), v);
 #pragma GCC unroll 4
@@ -35,62 +35,54 @@ inline void four_nibbles(const uint8_t* const (&r)[4], size_t part, Use f) {
   }
 }
 
-struct Q8_0Slice {  // 32 k: 128 f16 scales; bytes with 128 added
-  static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs;
+struct Q8_0Slice : Slice8Unit {  // 32 k: 128 f16 scales; bytes with 128 added
   static constexpr int32_t kOffset = 128, kLargest = 255;
   static constexpr bool kHasMin = false;
   template <class Use>
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_bytes(r, part, f);
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
+  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
 };
-struct Q4_0Slice {  // 32 k: scales; nibbles
-  static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs / 2;
+struct Q4_0Slice : Slice4Unit {  // 32 k: scales; nibbles
   static constexpr int32_t kOffset = 8, kLargest = 15;
   static constexpr bool kHasMin = false;
   template <class Use>
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_nibbles(r, part, f);
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
+  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
 };
-struct Q4_1Slice {  // 32 k: scales, minima (added, so min is their negative); nibbles
-  static constexpr size_t kHead = 4 * kSliceOutputs, kRow = kSliceOutputs / 2;
+struct Q4_1Slice : Slice4MinUnit {  // 32 k: scales, minima (added, so min is their negative); nibbles
   static constexpr int32_t kOffset = 0, kLargest = 15;
   static constexpr bool kHasMin = true;
   template <class Use>
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_nibbles(r, part, f);
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
-  static Vec min(const uint8_t* u, size_t p) { return zero() - half_row(u + 2 * kSliceOutputs + 32 * p); }
+  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
+  static Vec min(const uint8_t* u, size_t p) { return zero() - half_row(u + head_at(2 * kSliceOutputs + 32 * p)); }
 };
-struct IQ4_NLSlice {  // as Q4_0
-  static constexpr size_t kHead = 2 * kSliceOutputs, kRow = kSliceOutputs / 2;
+struct IQ4_NLSlice : Slice4Unit {  // as Q4_0
   static constexpr int32_t kOffset = 128, kLargest = 241;
   static constexpr bool kHasMin = false;
   template <class Use>
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_nibbles(r, part, [&](size_t p, WPart w) { f(p, lookup(kIq4Levels, w)); });
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + 32 * p); }
+  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
   static Vec min(const uint8_t*, size_t) { return zero(); }
 };
-template <class F>
-constexpr size_t slice_unit_bytes() {
-  return F::kHead + 32 * F::kRow;
-}
 
 template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
   using Plain = PlainOf<F, kWide, false>;
   using Panel = typename Plain::Panel;
   // Blocks at once: up to 88 KB of stack, which stay in the second-level cache. Few rows are multiplied so soon that memory
-  // would then rest: they fetch the next piece meanwhile.
-  constexpr size_t kMostCut = 16, kFewCut = 4, kUnitBytes = slice_unit_bytes<F>();
+  // would then rest for long.
+  constexpr size_t kMostCut = 16, kFewCut = 4, kUnitBytes = F::kBytes;
   static_assert(kMostCut <= kCutBlocks);
   alignas(64) uint8_t scratch[kSlicePanels * kMostCut * Panel::kBytes];
   const bool few = a.rows <= kFewRows;
@@ -100,6 +92,7 @@ inline void dense_rows(const LinearArgs& a) {
     const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
       const uint8_t* unit = a.panels + (first + i) * kUnitBytes;
+      for (size_t at = 0; at < kUnitBytes; at += 64) prefetch_far(unit + kFewCut * kUnitBytes + at);
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
         uint8_t* head = out + p * n * Panel::kBytes;
@@ -107,8 +100,8 @@ inline void dense_rows(const LinearArgs& a) {
         store_f32(head + 64, F::min(unit, p));
       }
       for (size_t j = 0; j < 8; ++j) {
-        const uint8_t* rows = unit + F::kHead + 4 * j * F::kRow;
-        const uint8_t* const r[4] = {rows, rows + F::kRow, rows + 2 * F::kRow, rows + 3 * F::kRow};
+        const uint8_t* rows = unit + F::row_at(4 * j);
+        const uint8_t* const r[4] = {rows, rows + 64, rows + 128, rows + 192};
         for (size_t part = 0; part < kParts; ++part)
           F::four(r, part, [&](size_t p, WPart v) {
             store_part(out + p * n * Panel::kBytes + Panel::kVecs + 64 * j + kPartBytes * part, v);
@@ -116,8 +109,6 @@ inline void dense_rows(const LinearArgs& a) {
       }
       for (size_t p = 0; p < kSlicePanels; ++p) Panel::finish(out + p * n * Panel::kBytes);
     }
-    if (few && first + n < n_block)
-      for (size_t at = 0; at < cut * kUnitBytes; at += 64) prefetch(a.panels + (first + n) * kUnitBytes + at);
     Plain::rows(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }
 }

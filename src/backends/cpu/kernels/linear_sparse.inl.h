@@ -1,9 +1,6 @@
 // Slices (linear_slices.inl.h) times one or two rows: of a row that is mostly zeros only the k of the others are read. Slices
 // of floats times any rows.
 
-inline void touch_bytes(const uint8_t* p, size_t n) {
-  for (size_t at = 0; at < n; at += 64) static_cast<void>(*static_cast<const volatile uint8_t*>(p + at));
-}
 alignas(64) constexpr uint8_t kAll[kActiveBytes] = {32, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                                     16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 // The lists of a row's blocks, or of all k where it has too many for lists.
@@ -16,15 +13,17 @@ struct ActiveLists {
   const uint8_t* operator[](size_t block) const { return first + block * stride; }
 };
 
-// Loads one byte of every line that blocks [first, last) will read, as many at once as the core has buffers: between the
-// arithmetic of blocks only few would be under way, and prefetches are dropped where a page is new to the core.
+// Fetches every line that blocks [first, last) will read, as many at once as the core has buffers. Blocks from n_block on are
+// those of the next slice. Inlined, since gcc takes a function that only prefetches for one that does nothing.
 template <class F>
-inline void touch_blocks(const uint8_t* slice, size_t first, size_t last, const ActiveLists& lists) {
+[[gnu::always_inline]] inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
-    const uint8_t* unit = slice + b * slice_unit_bytes<F>();
-    const uint8_t* list = lists[b];
-    if (list[0] > 0) touch_bytes(unit, F::kHead);
-    for (size_t i = 0; i < list[0]; ++i) touch_bytes(unit + F::kHead + list[1 + i] * F::kRow, F::kRow);
+    const uint8_t* unit = slice + b * F::kBytes;
+    const uint8_t* list = lists[b < n_block ? b : b - n_block];
+    if (list[0] == 0) continue;
+    for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(unit + F::head_at(byte));
+    for (size_t i = 0; i < list[0]; ++i)
+      for (size_t half = 0; half < F::kRow / 64; ++half) prefetch_far(unit + F::row_at(list[1 + i]) + half * F::kHalf);
   }
 }
 
@@ -34,7 +33,6 @@ inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* l
                        IVec (&sums)[act_planes(kWide)][kSlicePanels]) {
   constexpr size_t kPlanes = act_planes(kWide), kShort = short_steps(F::kLargest, kWide);
   static_assert(kShort == 0 || kShort >= 8, "a block's sums must fit 16 bits, or be made in 32");
-  const uint8_t* rows = unit + F::kHead;
   for (size_t part = 0; part < kParts; ++part) {
     IPart some[kPlanes][kSlicePanels];
 #pragma GCC unroll 8
@@ -42,8 +40,7 @@ inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* l
       for (size_t plane = 0; plane < kPlanes; ++plane) some[plane][p] = zero_part();
     for (size_t step = 0; 4 * step < list[0]; ++step) {
       const uint8_t* k = list + 1 + 4 * step;  // padded to fours, with activations of 0
-      const uint8_t* const r[4] = {rows + k[0] * F::kRow, rows + k[1] * F::kRow, rows + k[2] * F::kRow,
-                                   rows + k[3] * F::kRow};
+      const uint8_t* const r[4] = {unit + F::row_at(k[0]), unit + F::row_at(k[1]), unit + F::row_at(k[2]), unit + F::row_at(k[3])};
       const uint8_t* four = act + step * act_step(kWide);
       F::four(r, part, [&](size_t p, WPart v) {
         if constexpr (kShort > 0) some[0][p] = short_dot(some[0][p], v, four);
@@ -63,18 +60,14 @@ inline void slice_row(const LinearArgs& a, size_t row) {
   constexpr size_t kPlanes = act_planes(kWide);
   const size_t n_block = a.k / 32;
   const ActiveLists lists(a.active + row * n_block * kActiveBytes);
-  const size_t n_touch = lists.all() ? 9216 / slice_unit_bytes<F>() : 8;  // blocks at once: some 8 KB
+  const size_t n_fetch = lists.all() ? 9216 / F::kBytes : 8;  // blocks at once: some 8 KB
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
-  size_t touched = 0;
   for (size_t b = 0; b < n_block; ++b) {
-    if (b == touched) {
-      touched = b + n_touch < n_block ? b + n_touch : n_block;
-      touch_blocks<F>(a.panels, b, touched, lists);
-    }
+    if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, b + 2 * n_fetch, n_block, lists);
     const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
-    const uint8_t* unit = a.panels + b * slice_unit_bytes<F>();
+    const uint8_t* unit = a.panels + b * F::kBytes;
     const size_t at = row * n_block + b;
     IVec sums[kPlanes][kSlicePanels];
     slice_sums<F, kWide>(unit, a.blocks + at * act_bytes(kWide), list, sums);
@@ -105,26 +98,32 @@ inline void linear_slice(const LinearArgs& a) {
   return slice_rows<F, kOneKernel>(a);
 }
 
-// ---- Floats: a slice is a row of 128 outputs for each k, 16 bits each.
+// ---- Floats: 128 outputs for each k, 16 bits each (float_slice_at).
 constexpr size_t kFloatRow = 2 * kSliceOutputs;
 struct WeightsBF16Row {  // not in pairs as in a panel
   static constexpr size_t kStep = 1, kBytes = 32;
   static Vec load(const uint8_t* p, size_t) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
 };
 
+// As fetch_blocks.
+[[gnu::always_inline]] inline void fetch_floats(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
+  for (size_t b = first; b < last; ++b) {
+    const uint8_t* list = lists[b < n_block ? b : b - n_block];
+    for (size_t i = 0; i < list[0]; ++i)
+      for (size_t o = 0; o < kSliceOutputs; o += 32) prefetch_far(slice + float_slice_at(32 * b + list[1 + i], o));
+  }
+}
+
 template <class W>
 inline void float_slice_row(const LinearArgs& a, const ActiveLists& lists, const float* x, float* y) {
   constexpr size_t kPanels = kDecodePanels;  // as many as fit the registers
   const size_t n_block = a.k / 32;
-  const size_t n_touch = lists.all() ? 1 : 8;  // some 8 KB at once
+  const size_t n_fetch = lists.all() ? 1 : 8;  // some 8 KB at once
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
-  for (size_t begin = 0; begin < n_block; begin += n_touch) {
-    const size_t end = begin + n_touch < n_block ? begin + n_touch : n_block;
-    for (size_t b = begin; b < end; ++b) {
-      const uint8_t* list = lists[b];
-      for (size_t i = 0; i < list[0]; ++i) touch_bytes(a.panels + (32 * b + list[1 + i]) * kFloatRow, kFloatRow);
-    }
+  for (size_t begin = 0; begin < n_block; begin += n_fetch) {
+    const size_t end = begin + n_fetch < n_block ? begin + n_fetch : n_block;
+    fetch_floats(a.panels, begin + n_fetch, begin + 2 * n_fetch, n_block, lists);
     for (size_t first = 0; first < kSlicePanels; first += kPanels) {
       Vec some[kPanels];
       for (size_t p = 0; p < kPanels; ++p) some[p] = acc[first + p];
@@ -132,10 +131,10 @@ inline void float_slice_row(const LinearArgs& a, const ActiveLists& lists, const
         const uint8_t* list = lists[b];
         for (size_t i = 0; i < list[0]; ++i) {
           const size_t k = 32 * b + list[1 + i];
-          const uint8_t* w = a.panels + k * kFloatRow + first * W::kBytes;
           const Vec value = set1(x[k]);
 #pragma GCC unroll 4
-          for (size_t p = 0; p < kPanels; ++p) some[p] = mul_add(W::load(w + p * W::kBytes, 0), value, some[p]);
+          for (size_t p = 0; p < kPanels; ++p)
+            some[p] = mul_add(W::load(a.panels + float_slice_at(k, kLanes * (first + p)), 0), value, some[p]);
         }
       }
       for (size_t p = 0; p < kPanels; ++p) acc[first + p] = some[p];
@@ -159,8 +158,7 @@ inline void float_dense_rows(const LinearArgs& a) {
     cut.goes_on = first > 0;
     for (size_t k = 0; k < cut.k; ++k)
       for (size_t p = 0; p < kSlicePanels; ++p)
-        __builtin_memcpy(scratch + p * cut.panel_stride + k * W::kBytes, a.panels + (first + k) * kFloatRow + p * W::kBytes,
-                         W::kBytes);
+        __builtin_memcpy(scratch + p * cut.panel_stride + k * W::kBytes, a.panels + float_slice_at(first + k, kLanes * p), W::kBytes);
     linear_rows<W>(cut);
   }
 }

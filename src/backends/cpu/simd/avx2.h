@@ -79,7 +79,8 @@ inline Vec load_bf16_odd(const uint16_t* p) {
           _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q + 1), top))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
-inline void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }  // not into the first level
+// Not into the first level. No builtin: gcc 12 drops loops that only prefetch.
+inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 
 // ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
 struct IVec {
