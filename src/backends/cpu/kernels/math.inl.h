@@ -3,25 +3,6 @@
 inline Vec load_f32(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
 inline void store_f32(uint8_t* p, Vec x) { store(reinterpret_cast<float*>(p), x); }
 
-// The 16 lanes joined by a fixed tree.
-template <typename F>
-inline float join(Vec x, F f) {
-  float lane[16];
-  store(lane, x);
-#pragma GCC unroll 4
-  for (size_t half = 8; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (size_t i = 0; i < half; ++i) lane[i] = f(lane[i], lane[i + half]);
-  return lane[0];
-}
-inline float sum(Vec x) {
-  return join(x, [](float a, float b) { return a + b; });
-}
-// Of lanes >= 0; NaN does not count.
-inline float largest(Vec x) {
-  return join(max(x, zero()), [](float a, float b) { return a > b ? a : b; });
-}
-
 // e^x: x = n ln2 + r with |r| <= ln2 / 2, Taylor to r^7. Relative error below 2e-7. Results stay
 // normal numbers: below -87.3 the value is about 1e-38 instead of less, above 88.3 about 2e38.
 inline Vec exp(Vec x) {

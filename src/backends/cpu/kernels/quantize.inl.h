@@ -1,20 +1,16 @@
 // Activations in blocks of 32 integers.
 
-// Writes the number and places of what is not 0, padded to fours with any place.
-template <typename T>
-inline void list_active(const T* values, uint8_t* list) {
-  uint32_t places = 0;
-  for (uint32_t i = 0; i < 32; ++i) places |= static_cast<uint32_t>(values[i] != 0) << i;
-  size_t n = 0;
-  for (; places != 0; places &= places - 1, ++n) list[1 + n] = static_cast<uint8_t>(__builtin_ctz(places));
+// Writes the list of what is not 0, padded to fours with any place, and moves it to the front.
+inline void keep_active(int32_t (&q)[32], uint8_t* list) {
+  const size_t n = compact(q, list + 1);
   list[0] = static_cast<uint8_t>(n);
-  for (size_t i = n; i % 4 != 0; ++i) list[1 + i] = list[1];
+  for (size_t i = 0; i < 3; ++i) list[1 + n + i] = list[1];
 }
-// Moves what is not 0 to the front.
-inline void keep_active(int32_t (&q)[32], const uint8_t* list) {
-  const size_t n = list[0];
-  for (size_t i = 0; i < n; ++i) q[i] = q[list[1 + i]];
-  for (size_t i = n; i < 32; ++i) q[i] = 0;
+inline void list_active(const float* x, uint8_t* list) {
+  int32_t bits[32];
+  __builtin_memcpy(bits, x, sizeof bits);
+  for (int32_t& b : bits) b &= 0x7fffffff;  // -0 is 0
+  keep_active(bits, list);
 }
 
 inline size_t count_active(const float* x, size_t k) {
@@ -49,21 +45,14 @@ inline size_t quantize(const QuantizeArgs& a) {
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
     const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
-    const float size = largest(max(abs(low), abs(high)));
+    const float size = largest(max(max(abs(low), abs(high)), zero()));  // NaN does not count
     const float inverse = size > 0 ? limit / size : 0.0f;
     int32_t q[32];
     const Vec top = set1(limit), bottom = set1(-limit), by = set1(inverse);
     store_i32(q, max(min(low * by, top), bottom));
     store_i32(q + 16, max(min(high * by, top), bottom));
-    int32_t first = 0, second = 0;
-    for (size_t i = 0; i < 16; ++i) {
-      first += q[i];
-      second += q[i + 16];
-    }
-    if (lists) {
-      list_active(q, a.active + b * kActiveBytes);
-      keep_active(q, a.active + b * kActiveBytes);
-    }
+    const int32_t first = sum16(q), second = sum16(q + 16);
+    if (lists) keep_active(q, a.active + b * kActiveBytes);
     store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
     a.scale[b] = size / limit;
     if (a.group) put_in_group(a.group + b * kActGroups.bytes, a.lane, q, a.scale[b], first, second);

@@ -78,6 +78,10 @@ inline Vec load_bf16_odd(const uint16_t* p) {
   return {_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q), top)),
           _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q + 1), top))};
 }
+inline void halves(Vec x, __m256& low, __m256& high) {
+  low = x.lo;
+  high = x.hi;
+}
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 // Not into the first level. No builtin: gcc 12 drops loops that only prefetch.
 inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
@@ -238,6 +242,8 @@ inline IVec less_128_times(IVec acc, WVec w) {
 
 // Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
 inline IVec dot_pairs(IVec a, IVec b) { return {_mm256_madd_epi16(a.lo, b.lo), _mm256_madd_epi16(a.hi, b.hi)}; }
+#include "backends/cpu/simd/compact.h"
+#include "backends/cpu/simd/join_x86.h"
 #include "backends/cpu/simd/pair_of.h"
 alignas(32) constexpr uint8_t kFourTimes[64] = {
     0, 0, 0, 0, 1, 1, 1, 1, 2,  2,  2,  2,  3,  3,  3,  3,  4,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  6,  7,  7,  7,  7,

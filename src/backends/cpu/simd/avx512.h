@@ -47,6 +47,11 @@ inline Vec load_bf16_even(const uint16_t* p) { return {_mm512_castsi512_ps(_mm51
 inline Vec load_bf16_odd(const uint16_t* p) {
   return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
+inline void halves(Vec x, __m256& low, __m256& high) {
+  low = _mm512_castps512_ps256(x.v);
+  high = _mm512_extractf32x8_ps(x.v, 1);
+}
+#include "backends/cpu/simd/join_x86.h"
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 // Not into the first level. No builtin: gcc 12 drops loops that only prefetch.
 inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
@@ -74,6 +79,22 @@ inline void store_bytes(uint8_t* out, const int32_t* a, int32_t add, unsigned sh
     const __m512i v = _mm512_srai_epi32(_mm512_add_epi32(_mm512_loadu_si512(a + i), _mm512_set1_epi32(add)), shift);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm512_cvtepi32_epi8(v));
   }
+}
+// As compact.h. All in registers: what was stored as two vectors is not read as one that lies across them for long.
+inline size_t compact(int32_t (&q)[32], uint8_t* places) {
+  const __m512i low = _mm512_loadu_si512(q), high = _mm512_loadu_si512(q + 16);
+  const __mmask16 in_low = _mm512_test_epi32_mask(low, low), in_high = _mm512_test_epi32_mask(high, high);
+  const __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i kept_high = _mm512_maskz_compress_epi32(in_high, high);
+  const __m512i at_high = _mm512_maskz_compress_epi32(in_high, _mm512_add_epi32(at, _mm512_set1_epi32(16)));
+  const auto n = static_cast<unsigned>(__builtin_popcount(in_low));
+  const auto behind = static_cast<__mmask16>(0xffffu << n), rest = static_cast<__mmask16>(0xffff0000u >> n);
+  _mm512_storeu_si512(q, _mm512_mask_expand_epi32(_mm512_maskz_compress_epi32(in_low, low), behind, kept_high));
+  _mm512_storeu_si512(q + 16, _mm512_maskz_compress_epi32(rest, kept_high));
+  const __m512i at_low = _mm512_mask_expand_epi32(_mm512_maskz_compress_epi32(in_low, at), behind, at_high);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(places), _mm512_cvtepi32_epi8(at_low));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(places + 16), _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(rest, at_high)));
+  return n + static_cast<unsigned>(__builtin_popcount(in_high));
 }
 inline WVec load_w(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 // The compiler may think that `a` has changed: for loops that measure.
