@@ -63,6 +63,7 @@ inline void slice_row(const LinearArgs& a, size_t row) {
   const size_t n_fetch = lists.all() ? 9216 / F::kBytes : 8;  // blocks at once: some 8 KB
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
+  fetch_blocks<F>(a.panels, 0, n_fetch, n_block, lists);  // there already, but for a thread's first slice
   for (size_t b = 0; b < n_block; ++b) {
     if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, b + 2 * n_fetch, n_block, lists);
     const uint8_t* list = lists[b];
@@ -121,6 +122,7 @@ inline void float_slice_row(const LinearArgs& a, const ActiveLists& lists, const
   const size_t n_fetch = lists.all() ? 1 : 8;  // some 8 KB at once
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
+  fetch_floats(a.panels, 0, n_fetch, n_block, lists);
   for (size_t begin = 0; begin < n_block; begin += n_fetch) {
     const size_t end = begin + n_fetch < n_block ? begin + n_fetch : n_block;
     fetch_floats(a.panels, begin + n_fetch, begin + 2 * n_fetch, n_block, lists);
