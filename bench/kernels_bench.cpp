@@ -35,16 +35,23 @@ double sweep_bound(const void* data, size_t bytes) {
   return best;
 }
 
-void linear(benchmark::State& state, const KernelTable* table, DType type, size_t n_out, size_t rows, bool wide) {
+// by_unit: of an input of which 85 % is 0, and most weights are not read; GB/s count all. What is read fits the last-level cache.
+void linear(benchmark::State& state, const KernelTable* table, DType type, size_t n_out, size_t rows, bool wide, bool by_unit) {
   ThreadPool pool(1);
   Arena arena;
   std::vector<std::byte> bytes(bytes_of(type, n_out * kCols));
-  const cpu::PackedMatrix weight({type, n_out, kCols, bytes, "w"}, cpu::PackOrder::kPanels, pool, arena);
+  const cpu::PackedMatrix weight({type, n_out, kCols, bytes, "w"}, by_unit ? cpu::PackOrder::kByUnit : cpu::PackOrder::kPanels,
+                                 pool, arena);
   const size_t n_block = kCols / 32, act = table->act_bytes[wide];
   std::vector<float> x(rows * kCols + 16, 0.5f), y(rows * n_out), scale(rows * n_block);
   std::vector<uint8_t> blocks(rows * n_block * act);
   std::vector<int32_t> sum(2 * rows * n_block);
+  if (by_unit)
+    for (size_t i = 0; i < x.size(); ++i)
+      if (i * 2654435761u % 100 < 85) x[i] = 0;
+  std::vector<uint8_t> active(by_unit ? rows * n_block * cpu::kActiveBytes : 0);
   cpu::LinearArgs args{};
+  args.active = by_unit ? active.data() : nullptr;
   args.x = x.data();
   args.x_stride = kCols;
   args.rows = rows;
@@ -60,12 +67,13 @@ void linear(benchmark::State& state, const KernelTable* table, DType type, size_
   const AlignedBuffer in_groups(grouped ? groups.size(rows, n_block) : 1);
   if (grouped) args.groups = in_groups.as<uint8_t>();
   for (auto _ : state) {
-    for (size_t t = 0; t < rows && weight.takes_blocks(); ++t) {
+    for (size_t t = 0; t < rows && (weight.takes_blocks() || by_unit); ++t) {
       cpu::QuantizeArgs row{};
       row.x = x.data() + t * kCols;
       row.k = kCols;
       row.wide = wide;
-      row.blocks = blocks.data() + t * n_block * act;
+      if (by_unit) row.active = active.data() + t * n_block * cpu::kActiveBytes;
+      if (weight.takes_blocks()) row.blocks = blocks.data() + t * n_block * act;
       row.scale = scale.data() + t * n_block;
       row.sum = sum.data() + 2 * t * n_block;
       if (grouped) row.group = in_groups.as<uint8_t>() + groups.offset(t, n_block);
@@ -120,10 +128,13 @@ const bool registered = [] {
         const std::string label =
             std::string("linear/") + table->name + "/" + std::string(name(type)) + (wide ? "/s16" : "") + "/rows:";
         for (const size_t rows : {1, 8, 128})
-          benchmark::RegisterBenchmark((label + std::to_string(rows)).c_str(), linear, table, type, kRows, rows, wide)
+          benchmark::RegisterBenchmark((label + std::to_string(rows)).c_str(), linear, table, type, kRows, rows, wide, false)
               ->Unit(benchmark::kMillisecond);
-        benchmark::RegisterBenchmark((label + "1/cached").c_str(), linear, table, type, kCachedRows, size_t{1}, wide)
+        benchmark::RegisterBenchmark((label + "1/cached").c_str(), linear, table, type, kCachedRows, size_t{1}, wide, false)
             ->Unit(benchmark::kMillisecond);
+        if (cpu::find_slice_packer(type) || type == DType::kF16 || type == DType::kBF16)
+          benchmark::RegisterBenchmark((label + "1/by_unit").c_str(), linear, table, type, kRows, size_t{1}, wide, true)
+              ->Unit(benchmark::kMillisecond);
       }
     benchmark::RegisterBenchmark((std::string("wkv7/") + table->name).c_str(), wkv7, table);
   }

@@ -243,18 +243,22 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
   const DType type = GetParam();
   ThreadPool pool(1);
   Arena arena;
+  constexpr double kByBlocks = -1;  // whole and half blocks are not 0
   for (const size_t n_out : {16, 128, 150, 272})
-    for (const size_t cols : {256, 1280}) {
+    for (const size_t cols : {32, 96, 256, 288, 352, 1280}) {
       const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
       const Matrix matrix{type, n_out, cols, bytes, "w"};
       const cpu::PackedMatrix panels(matrix, PackOrder::kPanels, pool, arena), slices(matrix, PackOrder::kByUnit, pool, arena);
       ASSERT_TRUE(slices.by_unit());
       for (const size_t rows : {1, 2, 3, 5, 13, 17})
-        for (const double zeros : {0.0, 0.5, 0.66, 0.9, 1.0}) {
+        for (const double zeros : {0.0, 0.5, 0.66, 0.9, 1.0, kByBlocks}) {
           std::vector<float> x = random_floats(rows * cols, rows);
           std::mt19937_64 random(rows);
-          for (float& v : x)
-            if (static_cast<double>(random() % 1000) < 1000 * zeros) v = 0;
+          for (size_t i = 0; i < x.size(); ++i) {
+            const size_t kind = (i / cols + i % cols / 32 + 1) % 8, half = i % 32 / 16;
+            const bool kept = kind == 0 || kind == 1 + half;
+            if (zeros == kByBlocks ? !kept : static_cast<double>(random() % 1000) < 1000 * zeros) x[i] = 0;
+          }
           for (const bool wide : {false, true}) {
             const auto want = run_linear(cpu::choose_table(""), panels, x, cols, rows, wide);
             for_each_table([&](const KernelTable& table) {

@@ -33,14 +33,14 @@ enum class Pack : uint8_t {
 constexpr Pack kLastFloat = Pack::kBF16;
 
 // Where the parts of a unit (32 k of kSliceOutputs outputs) lie: a line of 64 bytes of the head, some lines of rows, and
-// again. A row of 128 bytes has its two lines in two places. What is read of a unit then are lines without neighbours: two that
-// follow each other tell the core of a stream, and it fetches more that nobody reads. (Always inlined: the units of isa/ must
+// again. A row of 128 bytes has its two lines in two places. So few of the lines that are read are neighbours: two that follow
+// each other tell the core of a stream, and it fetches more that nobody reads. (Always inlined: the units of isa/ must
 // not bring code that others link.)
 template <size_t kHeadBytes, size_t kRowBytes>
 struct SliceUnit {
   static constexpr size_t kHead = kHeadBytes, kRow = kRowBytes, kBytes = kHead + 32 * kRow;
   static constexpr size_t kLines = 32 * kRow / kHead, kPart = 64 + 64 * kLines;  // lines of rows after one of the head
-  static_assert(32 % kLines == 0);
+  static_assert(kHead % 64 == 0 && kRow % 64 == 0 && kLines % 4 == 0 && 32 % kLines == 0);
   static constexpr size_t kHalf = 32 / kLines * kPart;                          // from a row's first line to its second
   [[gnu::always_inline]] static constexpr size_t head_at(size_t byte) { return byte / 64 * kPart + byte % 64; }
   [[gnu::always_inline]] static constexpr size_t row_at(size_t k) { return k / kLines * kPart + 64 + k % kLines * 64; }

@@ -14,6 +14,9 @@ using blocks::Byte;
 uint32_t dword(const Byte* p) noexcept { return blocks::load<uint32_t>(p); }
 constexpr uint32_t bytes4(uint32_t byte) { return byte * 0x01010101u; }
 
+// A scale or minimum, 16 bits, as the i-th of its line.
+void put_half(Byte* halves, size_t i, const Byte* half) noexcept { std::memcpy(halves + 2 * i, half, 2); }
+
 // The dword of output `lane` in the vector at `v`.
 void put(Byte* v, size_t lane, uint32_t four) noexcept { std::memcpy(v + 4 * lane, &four, 4); }
 

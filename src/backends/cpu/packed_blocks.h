@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 
 #include "backends/cpu/kernels.h"
 #include "tensor/dtype.h"
@@ -21,9 +20,6 @@ struct BlockPacker {
   // Packs one unit. rows[lane] points at the row's block(s) of this unit, or is null past the last row.
   void (*pack_unit)(const std::byte* const* rows, std::byte* out) noexcept;
 };
-
-// A scale or minimum, 16 bits, as the i-th of its line.
-inline void put_half(std::byte* halves, size_t i, const std::byte* half) noexcept { std::memcpy(halves + 2 * i, half, 2); }
 
 const BlockPacker* find_packer(DType dtype) noexcept;  // null for plain types
 

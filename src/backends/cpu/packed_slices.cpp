@@ -1,6 +1,7 @@
 #include "backends/cpu/packed_slices.h"
 
-#include "backends/cpu/packed_blocks.h"
+#include <cstring>
+
 #include "tensor/blocks/blocks.h"
 
 namespace rwkv::cpu {

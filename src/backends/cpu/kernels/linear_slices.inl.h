@@ -80,9 +80,9 @@ template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
   using Plain = PlainOf<F, kWide, false>;
   using Panel = typename Plain::Panel;
-  // Blocks at once: up to 88 KB of stack, which stay in the second-level cache. Few rows are multiplied so soon that memory
-  // would then rest for long.
-  constexpr size_t kMostCut = 16, kFewCut = 4, kUnitBytes = F::kBytes;
+  // Blocks at once: up to 88 KB of stack, which stay in the second-level cache; fewer of few rows, during whose products memory
+  // rests for less long. What comes kAhead blocks later is fetched meanwhile.
+  constexpr size_t kMostCut = 16, kFewCut = 4, kAhead = 4, kUnitBytes = F::kBytes;
   static_assert(kMostCut <= kCutBlocks);
   alignas(64) uint8_t scratch[kSlicePanels * kMostCut * Panel::kBytes];
   const bool few = a.rows <= kFewRows;
@@ -92,7 +92,7 @@ inline void dense_rows(const LinearArgs& a) {
     const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
       const uint8_t* unit = a.panels + (first + i) * kUnitBytes;
-      for (size_t at = 0; at < kUnitBytes; at += 64) prefetch_far(unit + kFewCut * kUnitBytes + at);
+      for (size_t at = 0; at < kUnitBytes; at += 64) prefetch_far(unit + kAhead * kUnitBytes + at);
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
         uint8_t* head = out + p * n * Panel::kBytes;

@@ -13,10 +13,11 @@ struct ActiveLists {
   const uint8_t* operator[](size_t block) const { return first + block * stride; }
 };
 
-// Fetches every line that blocks [first, last) will read, as many at once as the core has buffers. Blocks from n_block on are
-// those of the next slice. Inlined, since gcc takes a function that only prefetches for one that does nothing.
+inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+// Fetches every line that blocks [first, last) will read. Blocks from n_block on, and up to twice that, are the next slice's.
 template <class F>
-[[gnu::always_inline]] inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
+inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
     const uint8_t* unit = slice + b * F::kBytes;
     const uint8_t* list = lists[b < n_block ? b : b - n_block];
@@ -61,11 +62,12 @@ inline void slice_row(const LinearArgs& a, size_t row) {
   const size_t n_block = a.k / 32;
   const ActiveLists lists(a.active + row * n_block * kActiveBytes);
   const size_t n_fetch = lists.all() ? 9216 / F::kBytes : 8;  // blocks at once: some 8 KB
+  const size_t fetch_end = row + 1 == a.rows ? 2 * n_block : n_block;  // after the last row comes the next slice
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
-  fetch_blocks<F>(a.panels, 0, n_fetch, n_block, lists);  // there already, but for a thread's first slice
+  fetch_blocks<F>(a.panels, 0, least(n_fetch, fetch_end), n_block, lists);  // mostly there already
   for (size_t b = 0; b < n_block; ++b) {
-    if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, b + 2 * n_fetch, n_block, lists);
+    if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, least(b + 2 * n_fetch, fetch_end), n_block, lists);
     const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
     const uint8_t* unit = a.panels + b * F::kBytes;
@@ -107,7 +109,7 @@ struct WeightsBF16Row {  // not in pairs as in a panel
 };
 
 // As fetch_blocks.
-[[gnu::always_inline]] inline void fetch_floats(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
+inline void fetch_floats(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
     const uint8_t* list = lists[b < n_block ? b : b - n_block];
     for (size_t i = 0; i < list[0]; ++i)
@@ -116,16 +118,18 @@ struct WeightsBF16Row {  // not in pairs as in a panel
 }
 
 template <class W>
-inline void float_slice_row(const LinearArgs& a, const ActiveLists& lists, const float* x, float* y) {
+inline void float_slice_row(const LinearArgs& a, size_t row) {
   constexpr size_t kPanels = kDecodePanels;  // as many as fit the registers
   const size_t n_block = a.k / 32;
-  const size_t n_fetch = lists.all() ? 1 : 8;  // some 8 KB at once
+  const ActiveLists lists(a.active + row * n_block * kActiveBytes);
+  const float* const x = a.x + row * a.x_stride;
+  const size_t n_fetch = lists.all() ? 1 : 8, fetch_end = row + 1 == a.rows ? 2 * n_block : n_block;
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
-  fetch_floats(a.panels, 0, n_fetch, n_block, lists);
+  fetch_floats(a.panels, 0, least(n_fetch, fetch_end), n_block, lists);
   for (size_t begin = 0; begin < n_block; begin += n_fetch) {
     const size_t end = begin + n_fetch < n_block ? begin + n_fetch : n_block;
-    fetch_floats(a.panels, begin + n_fetch, begin + 2 * n_fetch, n_block, lists);
+    fetch_floats(a.panels, begin + n_fetch, least(begin + 2 * n_fetch, fetch_end), n_block, lists);
     for (size_t first = 0; first < kSlicePanels; first += kPanels) {
       Vec some[kPanels];
       for (size_t p = 0; p < kPanels; ++p) some[p] = acc[first + p];
@@ -142,7 +146,7 @@ inline void float_slice_row(const LinearArgs& a, const ActiveLists& lists, const
       for (size_t p = 0; p < kPanels; ++p) acc[first + p] = some[p];
     }
   }
-  for (size_t p = 0; p < a.count; ++p) store(y + p * kLanes, acc[p]);
+  for (size_t p = 0; p < a.count; ++p) store(a.y + row * a.y_stride + p * kLanes, acc[p]);
 }
 
 // Many rows: pieces of k become panels.
@@ -168,8 +172,7 @@ inline void float_dense_rows(const LinearArgs& a) {
 template <class W>
 inline void float_slice(const LinearArgs& a) {
   if (!a.active) return float_dense_rows<W>(a);
-  for (size_t row = 0; row < a.rows; ++row)
-    float_slice_row<W>(a, ActiveLists(a.active + row * (a.k / 32) * kActiveBytes), a.x + row * a.x_stride, a.y + row * a.y_stride);
+  for (size_t row = 0; row < a.rows; ++row) float_slice_row<W>(a, row);
 }
 inline void linear_floats_by_unit(const LinearArgs& a) {
   if (a.pack == Pack::kF16) float_slice<WeightsF16>(a);

@@ -7,10 +7,9 @@ inline void keep_active(int32_t (&q)[32], uint8_t* list) {
   for (size_t i = 0; i < 3; ++i) list[1 + n + i] = list[1];
 }
 inline void list_active(const float* x, uint8_t* list) {
-  int32_t bits[32];
-  __builtin_memcpy(bits, x, sizeof bits);
-  for (int32_t& b : bits) b &= 0x7fffffff;  // -0 is 0
-  keep_active(bits, list);
+  int32_t active[32];
+  for (size_t i = 0; i < 32; ++i) active[i] = x[i] != 0;
+  keep_active(active, list);
 }
 
 inline size_t count_active(const float* x, size_t k) {
@@ -45,7 +44,7 @@ inline size_t quantize(const QuantizeArgs& a) {
   const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
   for (size_t b = 0; b < a.k / 32; ++b) {
     const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
-    const float size = largest(max(max(abs(low), abs(high)), zero()));  // NaN does not count
+    const float size = largest(max(max(abs(low), zero()), max(abs(high), zero())));  // NaN does not count
     const float inverse = size > 0 ? limit / size : 0.0f;
     int32_t q[32];
     const Vec top = set1(limit), bottom = set1(-limit), by = set1(inverse);

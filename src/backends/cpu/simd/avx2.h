@@ -82,8 +82,10 @@ inline void halves(Vec x, __m256& low, __m256& high) {
   low = x.lo;
   high = x.hi;
 }
+#include "backends/cpu/simd/compact.h"
+#include "backends/cpu/simd/join_x86.h"
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
-// Not into the first level. No builtin: gcc 12 drops loops that only prefetch.
+// Not into the first level. No builtin: gcc 12 takes a function that only calls that for one without effect, and drops its calls.
 inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 
 // ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
@@ -242,8 +244,6 @@ inline IVec less_128_times(IVec acc, WVec w) {
 
 // Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
 inline IVec dot_pairs(IVec a, IVec b) { return {_mm256_madd_epi16(a.lo, b.lo), _mm256_madd_epi16(a.hi, b.hi)}; }
-#include "backends/cpu/simd/compact.h"
-#include "backends/cpu/simd/join_x86.h"
 #include "backends/cpu/simd/pair_of.h"
 alignas(32) constexpr uint8_t kFourTimes[64] = {
     0, 0, 0, 0, 1, 1, 1, 1, 2,  2,  2,  2,  3,  3,  3,  3,  4,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  6,  7,  7,  7,  7,
