@@ -41,7 +41,7 @@ struct SliceUnit {
   static constexpr size_t kHead = kHeadBytes, kRow = kRowBytes, kBytes = kHead + 32 * kRow;
   static constexpr size_t kLines = 32 * kRow / kHead, kPart = 64 + 64 * kLines;  // lines of rows after one of the head
   static_assert(kHead % 64 == 0 && kRow % 64 == 0 && kLines % 4 == 0 && 32 % kLines == 0);
-  static constexpr size_t kHalf = 32 / kLines * kPart;                          // from a row's first line to its second
+  static constexpr size_t kHalf = 32 / kLines * kPart;  // from a row's first line to its second
   [[gnu::always_inline]] static constexpr size_t head_at(size_t byte) { return byte / 64 * kPart + byte % 64; }
   [[gnu::always_inline]] static constexpr size_t row_at(size_t k) { return k / kLines * kPart + 64 + k % kLines * 64; }
 };

@@ -80,8 +80,8 @@ template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
   using Plain = PlainOf<F, kWide, false>;
   using Panel = typename Plain::Panel;
-  // Blocks at once: up to 88 KB of stack, which stay in the second-level cache; fewer of few rows, during whose products memory
-  // rests for less long. What comes kAhead blocks later is fetched meanwhile.
+  // Blocks at once: up to 88 KB of stack, which stay in the second-level cache; fewer times few rows, so that memory rests for
+  // shorter times. What comes kAhead blocks later is fetched as a block is unpacked.
   constexpr size_t kMostCut = 16, kFewCut = 4, kAhead = 4, kUnitBytes = F::kBytes;
   static_assert(kMostCut <= kCutBlocks);
   alignas(64) uint8_t scratch[kSlicePanels * kMostCut * Panel::kBytes];

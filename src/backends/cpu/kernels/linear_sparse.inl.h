@@ -108,7 +108,7 @@ struct WeightsBF16Row {  // not in pairs as in a panel
   static Vec load(const uint8_t* p, size_t) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
 };
 
-// As fetch_blocks.
+// As fetch_blocks does.
 inline void fetch_floats(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
     const uint8_t* list = lists[b < n_block ? b : b - n_block];
