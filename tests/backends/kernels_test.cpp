@@ -246,6 +246,7 @@ TEST_P(LinearByUnit, gives_the_bits_of_panels_whatever_is_zero) {
   constexpr double kByBlocks = -1;  // whole and half blocks are not 0
   for (const size_t n_out : {16, 128, 150, 272})
     for (const size_t cols : {32, 96, 256, 288, 352, 1280}) {
+      if (cols % info(type).block_values != 0) continue;
       const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
       const Matrix matrix{type, n_out, cols, bytes, "w"};
       const cpu::PackedMatrix panels(matrix, PackOrder::kPanels, pool, arena), slices(matrix, PackOrder::kByUnit, pool, arena);
@@ -291,7 +292,7 @@ TEST_P(LinearByUnit, can_become_panels) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(types, LinearByUnit,
-                         testing::Values(DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kIQ4_NL, DType::kF16, DType::kBF16),
+                         testing::Values(DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ4_K, DType::kIQ4_NL, DType::kF16, DType::kBF16),
                          [](const auto& p) { return std::string(name(p.param)); });
 
 INSTANTIATE_TEST_SUITE_P(types, LinearBlocks, testing::ValuesIn(kBlockTypes),

@@ -35,10 +35,11 @@ constexpr Pack kLastFloat = Pack::kBF16;
 // Where the parts of a unit (32 k of kSliceOutputs outputs) lie: a line of 64 bytes of the head, some lines of rows, and
 // again. A row of 128 bytes has its two lines in two places. So few of the lines that are read are neighbours: two that follow
 // each other tell the core of a stream, and it fetches more that nobody reads. (Always inlined: the units of isa/ must
-// not bring code that others link.)
-template <size_t kHeadBytes, size_t kRowBytes>
+// not bring code that others link.) Behind it kTail bytes, of types whose scales have scales.
+template <size_t kHeadBytes, size_t kRowBytes, size_t kTailBytes = 0>
 struct SliceUnit {
-  static constexpr size_t kHead = kHeadBytes, kRow = kRowBytes, kBytes = kHead + 32 * kRow;
+  static constexpr size_t kHead = kHeadBytes, kRow = kRowBytes, kTail = kTailBytes;
+  static constexpr size_t kTailAt = kHead + 32 * kRow, kBytes = kTailAt + kTail;
   static constexpr size_t kLines = 32 * kRow / kHead, kPart = 64 + 64 * kLines;  // lines of rows after one of the head
   static_assert(kHead % 64 == 0 && kRow % 64 == 0 && kLines % 4 == 0 && 32 % kLines == 0);
   static constexpr size_t kHalf = 32 / kLines * kPart;  // from a row's first line to its second
@@ -48,6 +49,8 @@ struct SliceUnit {
 using Slice8Unit = SliceUnit<2 * kSliceOutputs, kSliceOutputs>;          // scales; bytes
 using Slice4Unit = SliceUnit<2 * kSliceOutputs, kSliceOutputs / 2>;      // scales; nibbles
 using Slice4MinUnit = SliceUnit<4 * kSliceOutputs, kSliceOutputs / 2>;   // scales, minima; nibbles
+// Scales and minima as bytes; nibbles; behind them, of eight units in turn, 32 outputs' d (four units) or dmin.
+using Slice4KUnit = SliceUnit<2 * kSliceOutputs, kSliceOutputs / 2, 64>;
 // The same of floats, which have no head: where output o of k lies in a slice.
 [[gnu::always_inline]] constexpr inline size_t float_slice_at(size_t k, size_t o) {
   return 2 * (k / 32 * 32 * kSliceOutputs + o / 32 * 32 * 32 + k % 32 * 32 + o % 32);

@@ -11,7 +11,7 @@
 namespace rwkv::cpu {
 namespace {
 
-constexpr size_t kMostBlockBytes = 34;  // of the types that can be stored by unit: Q8_0's
+constexpr size_t kMostBlockBytes = 144;  // of the types that can be stored by unit: Q8_0's
 
 }  // namespace
 
@@ -21,7 +21,7 @@ PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& po
       slices_(order == PackOrder::kByUnit ? find_slice_packer(matrix.dtype) : nullptr),
       by_unit_(slices_ != nullptr) {
   if (slices_) {
-    set_layout(slices_->pack, 32, slices_->unit_bytes);
+    set_layout(slices_->pack, slices_->unit, slices_->unit_bytes);
   } else if (packer_) {
     set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
   } else {
@@ -124,7 +124,7 @@ void PackedMatrix::pack_slice(size_t slice) {
   const size_t first = slice * kSliceOutputs, row_bytes = bytes_of(matrix_.dtype, matrix_.cols);
   const size_t count = std::min(kSliceOutputs, matrix_.rows - first);
   std::byte* out = packed_ + slice * panel_bytes_;
-  for (size_t k = 0; k < matrix_.cols; k += 32, out += slices_->unit_bytes)
+  for (size_t k = 0; k < matrix_.cols; k += slices_->unit, out += slices_->unit_bytes)
     for (size_t o = 0; o < count; ++o)
       slices_->pack_output(matrix_.bytes.data() + (first + o) * row_bytes + bytes_of(matrix_.dtype, k), o, out);
 }

@@ -51,11 +51,46 @@ void unslice_q4(const Byte* unit, size_t o, Byte* block) noexcept {
   for (size_t k = 0; k < 16; ++k) block[2 * kHalves<Unit> + k] = nibble(k) | nibble(16 + k) << 4;
 }
 
+void slice_q4_k(const Byte* in, size_t o, Byte* out) noexcept {
+  using Unit = Slice4KUnit;
+  std::memcpy(out + o / 32 * Unit::kBytes + Unit::kTailAt + o % 32 * 2, in, 2);
+  std::memcpy(out + (4 + o / 32) * Unit::kBytes + Unit::kTailAt + o % 32 * 2, in + 2, 2);
+  for (unsigned b = 0; b < 8; ++b) {
+    Byte* unit = out + b * Unit::kBytes;
+    const blocks::ScaleMin s = blocks::k_scale_min(in + 4, b);
+    unit[Unit::head_at(o)] = static_cast<Byte>(s.scale);
+    unit[Unit::head_at(kSliceOutputs + o)] = static_cast<Byte>(s.min);
+    for (size_t k = 0; k < 32; ++k)
+      unit[Unit::row_at(k) + place(o % 64)] |= (in[16 + b / 2 * 32 + k] >> 4 * (b % 2) & Byte{15}) << (o < 64 ? 0 : 4);
+  }
+}
+void unslice_q4_k(const Byte* slice, size_t o, Byte* block) noexcept {
+  using Unit = Slice4KUnit;
+  std::memset(block, 0, 144);
+  std::memcpy(block, slice + o / 32 * Unit::kBytes + Unit::kTailAt + o % 32 * 2, 2);
+  std::memcpy(block + 2, slice + (4 + o / 32) * Unit::kBytes + Unit::kTailAt + o % 32 * 2, 2);
+  for (unsigned b = 0; b < 8; ++b) {
+    const Byte* unit = slice + b * Unit::kBytes;
+    const Byte scale = unit[Unit::head_at(o)], min = unit[Unit::head_at(kSliceOutputs + o)];
+    if (b < 4) {
+      block[4 + b] |= scale;
+      block[8 + b] |= min;
+    } else {
+      block[8 + b] |= (scale & Byte{15}) | min << 4;
+      block[b] |= (scale >> 4) << 6;
+      block[4 + b] |= (min >> 4) << 6;
+    }
+    for (size_t k = 0; k < 32; ++k)
+      block[16 + b / 2 * 32 + k] |= (unit[Unit::row_at(k) + place(o % 64)] >> (o < 64 ? 0 : 4) & Byte{15}) << 4 * (b % 2);
+  }
+}
+
 constexpr SlicePacker kSlicePackers[] = {
-    {DType::kQ8_0, Pack::kQ8_0, Slice8Unit::kBytes, slice_q8_0, unslice_q8_0},
-    {DType::kQ4_0, Pack::kQ4_0, Slice4Unit::kBytes, slice_q4<Slice4Unit>, unslice_q4<Slice4Unit>},
-    {DType::kQ4_1, Pack::kQ4_1, Slice4MinUnit::kBytes, slice_q4<Slice4MinUnit>, unslice_q4<Slice4MinUnit>},
-    {DType::kIQ4_NL, Pack::kIQ4_NL, Slice4Unit::kBytes, slice_q4<Slice4Unit>, unslice_q4<Slice4Unit>},
+    {DType::kQ8_0, Pack::kQ8_0, 32, Slice8Unit::kBytes, slice_q8_0, unslice_q8_0},
+    {DType::kQ4_0, Pack::kQ4_0, 32, Slice4Unit::kBytes, slice_q4<Slice4Unit>, unslice_q4<Slice4Unit>},
+    {DType::kQ4_1, Pack::kQ4_1, 32, Slice4MinUnit::kBytes, slice_q4<Slice4MinUnit>, unslice_q4<Slice4MinUnit>},
+    {DType::kQ4_K, Pack::kQ4_K, 256, 8 * Slice4KUnit::kBytes, slice_q4_k, unslice_q4_k},
+    {DType::kIQ4_NL, Pack::kIQ4_NL, 32, Slice4Unit::kBytes, slice_q4<Slice4Unit>, unslice_q4<Slice4Unit>},
 };
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace rwkv::cpu {
 struct SlicePacker {
   DType dtype;
   Pack pack;
-  size_t unit_bytes;  // of 32 k of 128 outputs
+  size_t unit, unit_bytes;  // values of k, and their bytes of 128 outputs
   // Adds output `o` of one unit, whose block is `in`; `out` was all zeros before the first.
   void (*pack_output)(const std::byte* in, size_t o, std::byte* out) noexcept;
   void (*unpack_output)(const std::byte* unit, size_t o, std::byte* block) noexcept;  // the reverse

@@ -4,6 +4,7 @@ inline void linear_by_unit(const LinearArgs& a) {
     case Pack::kQ8_0: return linear_slice<Q8_0Slice>(a);
     case Pack::kQ4_0: return linear_slice<Q4_0Slice>(a);
     case Pack::kQ4_1: return linear_slice<Q4_1Slice>(a);
+    case Pack::kQ4_K: return linear_slice<Q4_KSlice>(a);
     case Pack::kIQ4_NL: return linear_slice<IQ4_NLSlice>(a);
     default: return;  // packed_slices.cpp has no other
   }

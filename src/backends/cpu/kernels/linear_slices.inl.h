@@ -42,8 +42,8 @@ struct Q8_0Slice : Slice8Unit {  // 32 k: 128 f16 scales; bytes with 128 added
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_bytes(r, part, f);
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t*, size_t) { return zero(); }
+  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
+  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
 };
 struct Q4_0Slice : Slice4Unit {  // 32 k: scales; nibbles
   static constexpr int32_t kOffset = 8, kLargest = 15;
@@ -52,8 +52,8 @@ struct Q4_0Slice : Slice4Unit {  // 32 k: scales; nibbles
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_nibbles(r, part, f);
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t*, size_t) { return zero(); }
+  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
+  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
 };
 struct Q4_1Slice : Slice4MinUnit {  // 32 k: scales, minima (added, so min is their negative); nibbles
   static constexpr int32_t kOffset = 0, kLargest = 15;
@@ -62,8 +62,8 @@ struct Q4_1Slice : Slice4MinUnit {  // 32 k: scales, minima (added, so min is th
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_nibbles(r, part, f);
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t* u, size_t p) { return zero() - half_row(u + head_at(2 * kSliceOutputs + 32 * p)); }
+  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
+  static Vec min(const uint8_t* u, size_t, size_t p) { return zero() - half_row(u + head_at(2 * kSliceOutputs + 32 * p)); }
 };
 struct IQ4_NLSlice : Slice4Unit {  // as Q4_0
   static constexpr int32_t kOffset = 128, kLargest = 241;
@@ -72,8 +72,25 @@ struct IQ4_NLSlice : Slice4Unit {  // as Q4_0
   static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
     four_nibbles(r, part, [&](size_t p, WPart w) { f(p, lookup(kIq4Levels, w)); });
   }
-  static Vec scale(const uint8_t* u, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t*, size_t) { return zero(); }
+  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
+  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
+};
+
+struct Q4_KSlice : Slice4KUnit {  // 32 k: scales, minima, as bytes; nibbles; every eighth of d and dmin of 256 k in turn
+  static constexpr int32_t kOffset = 0, kLargest = 15;
+  static constexpr bool kHasMin = true;
+  template <class Use>
+  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
+    four_nibbles(r, part, f);
+  }
+  // The tail of the unit that has it for panel p, of block b's eight.
+  static const uint8_t* tail(const uint8_t* u, size_t b, size_t unit, size_t p) {
+    return u - b % 8 * kBytes + (unit + p / 2) * kBytes + kTailAt + p % 2 * 32;
+  }
+  static Vec scale(const uint8_t* u, size_t b, size_t p) { return half_row(tail(u, b, 0, p)) * load_u8(u + head_at(16 * p)); }
+  static Vec min(const uint8_t* u, size_t b, size_t p) {
+    return half_row(tail(u, b, 4, p)) * load_u8(u + head_at(kSliceOutputs + 16 * p));
+  }
 };
 
 template <class F, bool kWide>
@@ -96,8 +113,8 @@ inline void dense_rows(const LinearArgs& a) {
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
         uint8_t* head = out + p * n * Panel::kBytes;
-        store_f32(head, F::scale(unit, p));
-        store_f32(head + 64, F::min(unit, p));
+        store_f32(head, F::scale(unit, first + i, p));
+        store_f32(head + 64, F::min(unit, first + i, p));
       }
       for (size_t j = 0; j < 8; ++j) {
         const uint8_t* rows = unit + F::row_at(4 * j);

@@ -21,6 +21,7 @@ inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t
   for (size_t b = first; b < last; ++b) {
     const uint8_t* unit = slice + b * F::kBytes;
     const uint8_t* list = lists[b < n_block ? b : b - n_block];
+    if (F::kTail > 0) prefetch_far(unit + F::kTailAt);
     if (list[0] == 0) continue;
     for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(unit + F::head_at(byte));
     for (size_t i = 0; i < list[0]; ++i)
@@ -83,8 +84,8 @@ inline void slice_row(const LinearArgs& a, size_t row) {
       if (kPlanes == 2) total = times256(sums[0][p]) + total;
       if constexpr (short_steps(F::kLargest, kWide) > 0) total = widen(total);
       total = total + iset1((dot_bias(F::kLargest) - F::kOffset) * sum_a);
-      acc[p] = mul_add(to_float(total), F::scale(unit, p) * scale_a, acc[p]);
-      if (F::kHasMin) acc[p] = neg_mul_add(F::min(unit, p), sum_scaled, acc[p]);
+      acc[p] = mul_add(to_float(total), F::scale(unit, b, p) * scale_a, acc[p]);
+      if (F::kHasMin) acc[p] = neg_mul_add(F::min(unit, b, p), sum_scaled, acc[p]);
     }
   }
   for (size_t p = 0; p < a.count; ++p) store(a.y + row * a.y_stride + p * kLanes, acc[p]);
