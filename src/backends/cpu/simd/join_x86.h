@@ -1,4 +1,4 @@
-// As join.h, in vectors: gcc takes them apart lane by lane. `halves` gives a vector's first and last eight lanes. Included
+// As join.h, in vectors: at -O3 gcc takes those apart lane by lane. `halves` gives a vector's first and last eight lanes. Included
 // inside a namespace, after <immintrin.h>.
 template <typename F>
 inline float join(Vec x, F f) {
