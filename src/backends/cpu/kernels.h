@@ -9,7 +9,6 @@
 namespace rwkv::cpu {
 
 constexpr size_t kLanes = 16;  // outputs in a panel, floats in a Vec
-constexpr size_t kSliceOutputs = 128;  // of matrices that are stored by unit (kernels/linear_slices.inl.h)
 constexpr size_t kCutBlocks = 24;      // of k at once where weights are unpacked for many rows: whole units of 8
 constexpr size_t kFewRows = 16;        // up to here weights are multiplied sooner than read
 constexpr size_t kSparseRows = 2;      // up to here they skip the k whose activation is 0
@@ -31,30 +30,6 @@ enum class Pack : uint8_t {
 };
 
 constexpr Pack kLastFloat = Pack::kBF16;
-
-// Where the parts of a unit (32 k of kSliceOutputs outputs) lie: a line of 64 bytes of the head, some lines of rows, and
-// again. A row of 128 bytes has its two lines in two places. So few of the lines that are read are neighbours: two that follow
-// each other tell the core of a stream, and it fetches more that nobody reads. (Always inlined: the units of isa/ must
-// not bring code that others link.) Behind it kTail bytes, of types whose scales have scales.
-template <size_t kHeadBytes, size_t kRowBytes, size_t kTailBytes = 0>
-struct SliceUnit {
-  static constexpr size_t kHead = kHeadBytes, kRow = kRowBytes, kTail = kTailBytes;
-  static constexpr size_t kTailAt = kHead + 32 * kRow, kBytes = kTailAt + kTail;
-  static constexpr size_t kLines = 32 * kRow / kHead, kPart = 64 + 64 * kLines;  // lines of rows after one of the head
-  static_assert(kHead % 64 == 0 && kRow % 64 == 0 && kLines % 4 == 0 && 32 % kLines == 0);
-  static constexpr size_t kHalf = 32 / kLines * kPart;  // from a row's first line to its second
-  [[gnu::always_inline]] static constexpr size_t head_at(size_t byte) { return byte / 64 * kPart + byte % 64; }
-  [[gnu::always_inline]] static constexpr size_t row_at(size_t k) { return k / kLines * kPart + 64 + k % kLines * 64; }
-};
-using Slice8Unit = SliceUnit<2 * kSliceOutputs, kSliceOutputs>;          // scales; bytes
-using Slice4Unit = SliceUnit<2 * kSliceOutputs, kSliceOutputs / 2>;      // scales; nibbles
-using Slice4MinUnit = SliceUnit<4 * kSliceOutputs, kSliceOutputs / 2>;   // scales, minima; nibbles
-// Scales and minima as bytes; nibbles; behind them, of eight units in turn, 32 outputs' d (four units) or dmin.
-using Slice4KUnit = SliceUnit<2 * kSliceOutputs, kSliceOutputs / 2, 64>;
-// The same of floats, which have no head: where output o of k lies in a slice.
-[[gnu::always_inline]] constexpr inline size_t float_slice_at(size_t k, size_t o) {
-  return 2 * (k / 32 * 32 * kSliceOutputs + o / 32 * 32 * 32 + k % 32 * 32 + o % 32);
-}
 
 // Activations of 8 bits once more, `rows` rows side by side in `bytes` a block, as a table's kernels want them for `from` rows
 // and more, and by unit for more than kSparseRows (kernels/linear_short.inl.h). All 0: they do not.

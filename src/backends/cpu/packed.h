@@ -4,6 +4,7 @@
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/packed_blocks.h"
 #include "backends/cpu/packed_slices.h"
+#include "backends/cpu/slice_unit.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "plan/plan.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/slice_unit.h"
 
 namespace rwkv::cpu {
 namespace amx {

@@ -5,6 +5,7 @@
 
 #include "backends/cpu/isa/needs.h"
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/slice_unit.h"
 
 namespace rwkv::cpu {
 namespace avx2 {

@@ -4,8 +4,12 @@ inline void linear_by_unit(const LinearArgs& a) {
     case Pack::kQ8_0: return linear_slice<Q8_0Slice>(a);
     case Pack::kQ4_0: return linear_slice<Q4_0Slice>(a);
     case Pack::kQ4_1: return linear_slice<Q4_1Slice>(a);
+    case Pack::kQ5_0: return linear_slice<Q5_0Slice>(a);
+    case Pack::kQ5_1: return linear_slice<Q5_1Slice>(a);
     case Pack::kQ4_K: return linear_slice<Q4_KSlice>(a);
+    case Pack::kQ5_K: return linear_slice<Q5_KSlice>(a);
     case Pack::kIQ4_NL: return linear_slice<IQ4_NLSlice>(a);
+    case Pack::kIQ4_XS: return linear_slice<IQ4_XSSlice>(a);
     default: return;  // packed_slices.cpp has no other
   }
 }

@@ -4,94 +4,124 @@
 // are 0, and fma(0, scale, acc) is acc. With more than kSparseRows rows the active k of all of them are nearly all
 // k: then a piece of the slice is turned into panels of bytes and multiplied as any matrix is.
 //
-//   a unit (32 k): kHead bytes of scales and a row of kRow bytes for each k, in the places of SliceUnit (kernels.h)
-//   inside each 64 bytes of a row: byte 16 L + 4 m + i is output 16 m + 4 L + i (L, m, i < 4), in which order four rows
-//   interleave to four vectors of a panel. Nibbles: low ones outputs 0..63, high ones 64..127.
+//   a unit (32 k): scales and weights in the places of SliceUnit (slice_unit.h)
+//   inside each 64 bytes of weights: byte 16 L + 4 m + i is output 16 m + 4 L + i (L, m, i < 4), in which order four rows
+//   interleave to four vectors of a panel
 
 constexpr size_t kSlicePanels = kSliceOutputs / kLanes;
 
+// Where the weights of four k of a unit lie.
+template <class Unit>
+struct FourRows {
+  const uint8_t *low[4], *high[4];
+  unsigned low_shift[4], high_shift[4];
+  FourRows(const uint8_t* unit, const uint8_t* k) {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) {
+      low[i] = unit + Unit::row_at(k[i]);
+      low_shift[i] = Unit::row_shift(k[i]);
+      if constexpr (Unit::kHigh > 0) {
+        high[i] = unit + Unit::high_at(k[i]);
+        high_shift[i] = Unit::high_shift(k[i]);
+      }
+    }
+  }
+};
+// As they lie, at a place of a line; of lines that k share, with those of others behind them.
+template <size_t kBits>
+inline void four_lines(const uint8_t* const (&r)[4], const unsigned (&shift)[4], size_t at, WPart (&out)[4]) {
+  WPart v[4];
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    v[i] = load_part(r[i] + at);
+    if constexpr (kBits < 4) v[i] = shift_right(v[i], shift[i]);
+  }
+  interleave(v[0], v[1], v[2], v[3], out);
+}
 // f(p, v): part `part` of the weights of four k of panel p, unsigned bytes. Parts, because the sums of a part of all
 // panels fit the registers, and of all of them do not.
-template <class Use>
-inline void four_bytes(const uint8_t* const (&r)[4], size_t part, Use f) {
+template <class Unit, class Use>
+inline void four_weights(const FourRows<Unit>& r, size_t part, Use f) {
+  constexpr size_t kLow = Unit::kLow, kHigh = Unit::kHigh;
+  WPart v[4];
+  if constexpr (kLow == 8) {
 #pragma GCC unroll 2
-  for (size_t h = 0; h < 2; ++h) {
-    const size_t at = Slice8Unit::kHalf * h + kPartBytes * part;
-    WPart v[4];
-    interleave(load_part(r[0] + at), load_part(r[1] + at), load_part(r[2] + at), load_part(r[3] + at), v);
+    for (size_t h = 0; h < 2; ++h) {
+      four_lines<kLow>(r.low, r.low_shift, Unit::kHalf * h + kPartBytes * part, v);
 #pragma GCC unroll 4
-    for (size_t m = 0; m < 4; ++m) f(4 * h + m, v[m]);
+      for (size_t m = 0; m < 4; ++m) f(4 * h + m, v[m]);
+    }
+    return;
   }
-}
-template <class Use>
-inline void four_nibbles(const uint8_t* const (&r)[4], size_t part, Use f) {
-  const size_t at = kPartBytes * part;
-  WPart both[4];
-  interleave(load_part(r[0] + at), load_part(r[1] + at), load_part(r[2] + at), load_part(r[3] + at), both);
+  four_lines<kLow>(r.low, r.low_shift, kPartBytes * part, v);
+  constexpr uint8_t kMask = (1 << kLow) - 1, kHighMask = ((1 << kHigh) - 1) << kLow;
+  WPart high[4];
+  if constexpr (kHigh > 0) four_lines<kHigh>(r.high, r.high_shift, kPartBytes * part, high);
 #pragma GCC unroll 4
   for (size_t m = 0; m < 4; ++m) {
-    f(m, mask(both[m], 0x0f));
-    f(m + 4, mask(shift_right(both[m], 4), 0x0f));
+    const WPart first = mask(v[m], kMask), second = mask(shift_right(v[m], kLow), kMask);
+    if constexpr (kHigh == 0) {
+      f(m, first);
+      f(m + 4, second);
+    } else {
+      f(m, first | mask(shift_left(high[m], kLow), kHighMask));
+      f(m + 4, second | mask(shift_left(high[m], kLow - kHigh), kHighMask));
+    }
   }
 }
 
-struct Q8_0Slice : Slice8Unit {  // 32 k: 128 f16 scales; bytes with 128 added
-  static constexpr int32_t kOffset = 128, kLargest = 255;
-  static constexpr bool kHasMin = false;
-  template <class Use>
-  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
-    four_bytes(r, part, f);
+// How each type has its scales, in outputs of panel p of the unit of block b; minima are taken off.
+template <class Unit, bool kWithMin>
+struct HalfScales : Unit {  // 128 f16 scales; minima, which the file adds
+  static constexpr bool kHasMin = kWithMin;
+  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + Unit::head_at(32 * p)); }
+  static Vec min(const uint8_t* u, size_t, size_t p) {
+    return kHasMin ? zero() - half_row(u + Unit::head_at(2 * kSliceOutputs + 32 * p)) : zero();
   }
-  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
 };
-struct Q4_0Slice : Slice4Unit {  // 32 k: scales; nibbles
-  static constexpr int32_t kOffset = 8, kLargest = 15;
-  static constexpr bool kHasMin = false;
-  template <class Use>
-  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
-    four_nibbles(r, part, f);
-  }
-  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
-};
-struct Q4_1Slice : Slice4MinUnit {  // 32 k: scales, minima (added, so min is their negative); nibbles
-  static constexpr int32_t kOffset = 0, kLargest = 15;
+// The i-th scale of scales behind the eight units to which that of block b belongs.
+template <class Unit>
+inline Vec tail_row(const uint8_t* u, size_t b, size_t i, size_t p) {
+  return half_row(u - Unit::unit_at(b % 8) + Unit::tail_at(0, 2 * (kSliceOutputs * i + kLanes * p)));
+}
+template <class Unit>
+struct ByteScales : Unit {
   static constexpr bool kHasMin = true;
-  template <class Use>
-  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
-    four_nibbles(r, part, f);
-  }
-  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t* u, size_t, size_t p) { return zero() - half_row(u + head_at(2 * kSliceOutputs + 32 * p)); }
-};
-struct IQ4_NLSlice : Slice4Unit {  // as Q4_0
-  static constexpr int32_t kOffset = 128, kLargest = 241;
-  static constexpr bool kHasMin = false;
-  template <class Use>
-  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
-    four_nibbles(r, part, [&](size_t p, WPart w) { f(p, lookup(kIq4Levels, w)); });
-  }
-  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + head_at(32 * p)); }
-  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
-};
-
-struct Q4_KSlice : Slice4KUnit {  // 32 k: scales, minima, as bytes; nibbles; every eighth of d and dmin of 256 k in turn
-  static constexpr int32_t kOffset = 0, kLargest = 15;
-  static constexpr bool kHasMin = true;
-  template <class Use>
-  static void four(const uint8_t* const (&r)[4], size_t part, Use f) {
-    four_nibbles(r, part, f);
-  }
-  // The tail of the unit that has it for panel p, of block b's eight.
-  static const uint8_t* tail(const uint8_t* u, size_t b, size_t unit, size_t p) {
-    return u - b % 8 * kBytes + (unit + p / 2) * kBytes + kTailAt + p % 2 * 32;
-  }
-  static Vec scale(const uint8_t* u, size_t b, size_t p) { return half_row(tail(u, b, 0, p)) * load_u8(u + head_at(16 * p)); }
+  static Vec scale(const uint8_t* u, size_t b, size_t p) { return tail_row<Unit>(u, b, 0, p) * load_u8(u + Unit::head_at(16 * p)); }
   static Vec min(const uint8_t* u, size_t b, size_t p) {
-    return half_row(tail(u, b, 4, p)) * load_u8(u + head_at(kSliceOutputs + 16 * p));
+    return tail_row<Unit>(u, b, 1, p) * load_u8(u + Unit::head_at(kSliceOutputs + 16 * p));
   }
 };
+template <class Unit>
+struct SignedByteScales : Unit {
+  static constexpr bool kHasMin = false;
+  static Vec scale(const uint8_t* u, size_t b, size_t p) { return tail_row<Unit>(u, b, 0, p) * load_i8(u + Unit::head_at(16 * p)); }
+  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
+};
+// A line of the tail, if there is one behind block b.
+template <class Unit>
+inline void fetch_tail(const uint8_t* slice, size_t b) {
+  if (Unit::kTail > 0 && b % Unit::kTailEvery == Unit::kTailEvery - 1) prefetch_far(slice + Unit::unit_at(b) + Unit::kBytes);
+}
+
+template <class Scales, int32_t kTheOffset, int32_t kTheLargest>
+struct Slice : Scales {
+  static constexpr int32_t kOffset = kTheOffset, kLargest = kTheLargest;
+  static WPart weight(WPart w) { return w; }
+};
+template <class Scales>
+struct Iq4Slice : Slice<Scales, 128, 241> {
+  static WPart weight(WPart w) { return lookup(kIq4Levels, w); }
+};
+using Q8_0Slice = Slice<HalfScales<Slice8Unit, false>, 128, 255>;
+using Q4_0Slice = Slice<HalfScales<Slice4Unit, false>, 8, 15>;
+using Q4_1Slice = Slice<HalfScales<Slice4MinUnit, true>, 0, 15>;
+using Q5_0Slice = Slice<HalfScales<Slice5Unit, false>, 16, 31>;
+using Q5_1Slice = Slice<HalfScales<Slice5MinUnit, true>, 0, 31>;
+using Q4_KSlice = Slice<ByteScales<Slice4KUnit>, 0, 15>;
+using Q5_KSlice = Slice<ByteScales<Slice5KUnit>, 0, 31>;
+using IQ4_NLSlice = Iq4Slice<HalfScales<Slice4Unit, false>>;
+using IQ4_XSSlice = Iq4Slice<SignedByteScales<Slice4SignedUnit>>;
 
 template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
@@ -99,7 +129,7 @@ inline void dense_rows(const LinearArgs& a) {
   using Panel = typename Plain::Panel;
   // Blocks at once: up to 88 KB of stack, which stay in the second-level cache; fewer times few rows, so that memory rests for
   // shorter times. What comes kAhead blocks later is fetched as a block is unpacked.
-  constexpr size_t kMostCut = 16, kFewCut = 4, kAhead = 4, kUnitBytes = F::kBytes;
+  constexpr size_t kMostCut = 16, kFewCut = 4, kAhead = 4;
   static_assert(kMostCut <= kCutBlocks);
   alignas(64) uint8_t scratch[kSlicePanels * kMostCut * Panel::kBytes];
   const bool few = a.rows <= kFewRows;
@@ -108,8 +138,9 @@ inline void dense_rows(const LinearArgs& a) {
   for (size_t first = 0; first < n_block; first += cut) {
     const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
-      const uint8_t* unit = a.panels + (first + i) * kUnitBytes;
-      for (size_t at = 0; at < kUnitBytes; at += 64) prefetch_far(unit + kAhead * kUnitBytes + at);
+      const uint8_t *unit = a.panels + F::unit_at(first + i), *later = a.panels + F::unit_at(first + i + kAhead);
+      for (size_t at = 0; at < F::kBytes; at += 64) prefetch_far(later + at);
+      fetch_tail<F>(a.panels, first + i + kAhead);
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p) {
         uint8_t* head = out + p * n * Panel::kBytes;
@@ -117,11 +148,11 @@ inline void dense_rows(const LinearArgs& a) {
         store_f32(head + 64, F::min(unit, first + i, p));
       }
       for (size_t j = 0; j < 8; ++j) {
-        const uint8_t* rows = unit + F::row_at(4 * j);
-        const uint8_t* const r[4] = {rows, rows + 64, rows + 128, rows + 192};
+        const uint8_t k[4] = {uint8_t(4 * j), uint8_t(4 * j + 1), uint8_t(4 * j + 2), uint8_t(4 * j + 3)};
+        const FourRows<F> rows(unit, k);
         for (size_t part = 0; part < kParts; ++part)
-          F::four(r, part, [&](size_t p, WPart v) {
-            store_part(out + p * n * Panel::kBytes + Panel::kVecs + 64 * j + kPartBytes * part, v);
+          four_weights(rows, part, [&](size_t p, WPart v) {
+            store_part(out + p * n * Panel::kBytes + Panel::kVecs + 64 * j + kPartBytes * part, F::weight(v));
           });
       }
       for (size_t p = 0; p < kSlicePanels; ++p) Panel::finish(out + p * n * Panel::kBytes);

@@ -19,36 +19,46 @@ inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 template <class F>
 inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
-    const uint8_t* unit = slice + b * F::kBytes;
+    const uint8_t* unit = slice + F::unit_at(b);
     const uint8_t* list = lists[b < n_block ? b : b - n_block];
-    if (F::kTail > 0) prefetch_far(unit + F::kTailAt);
+    fetch_tail<F>(slice, b);
     if (list[0] == 0) continue;
     for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(unit + F::head_at(byte));
-    for (size_t i = 0; i < list[0]; ++i)
-      for (size_t half = 0; half < F::kRow / 64; ++half) prefetch_far(unit + F::row_at(list[1 + i]) + half * F::kHalf);
+    for (size_t i = 0, last_high = 0; i < list[0]; ++i) {
+      const uint8_t k = list[1 + i];
+      prefetch_far(unit + F::row_at(k));
+      if constexpr (F::kLow == 8) prefetch_far(unit + F::row_at(k) + F::kHalf);
+      if constexpr (F::kHigh > 0) {
+        const size_t high = F::high_at(k);
+        if (high != last_high) prefetch_far(unit + high);
+        last_high = high;
+      }
+    }
   }
 }
 
+// Whether a block's sums fit 16 bits.
+template <class F, bool kWide>
+constexpr bool kShortSums = short_steps(F::kLargest, kWide) >= 8;
 // Sums of a unit's products with `act`, the k in `list`.
 template <class F, bool kWide>
 inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* list,
                        IVec (&sums)[act_planes(kWide)][kSlicePanels]) {
-  constexpr size_t kPlanes = act_planes(kWide), kShort = short_steps(F::kLargest, kWide);
-  static_assert(kShort == 0 || kShort >= 8, "a block's sums must fit 16 bits, or be made in 32");
+  constexpr size_t kPlanes = act_planes(kWide);
   for (size_t part = 0; part < kParts; ++part) {
     IPart some[kPlanes][kSlicePanels];
 #pragma GCC unroll 8
     for (size_t p = 0; p < kSlicePanels; ++p)
       for (size_t plane = 0; plane < kPlanes; ++plane) some[plane][p] = zero_part();
     for (size_t step = 0; 4 * step < list[0]; ++step) {
-      const uint8_t* k = list + 1 + 4 * step;  // padded to fours, with activations of 0
-      const uint8_t* const r[4] = {unit + F::row_at(k[0]), unit + F::row_at(k[1]), unit + F::row_at(k[2]), unit + F::row_at(k[3])};
+      const FourRows<F> rows(unit, list + 1 + 4 * step);  // padded to fours, with activations of 0
       const uint8_t* four = act + step * act_step(kWide);
-      F::four(r, part, [&](size_t p, WPart v) {
-        if constexpr (kShort > 0) some[0][p] = short_dot(some[0][p], v, four);
+      four_weights(rows, part, [&](size_t p, WPart v) {
+        const WPart w = F::weight(v);
+        if constexpr (kShortSums<F, kWide>) some[0][p] = short_dot(some[0][p], w, four);
         else
           for (size_t plane = 0; plane < kPlanes; ++plane)
-            some[plane][p] = dot<kWide, F::kLargest>(some[plane][p], v, four + plane * kActPlane);
+            some[plane][p] = dot<kWide, F::kLargest>(some[plane][p], w, four + plane * kActPlane);
       });
     }
 #pragma GCC unroll 8
@@ -71,7 +81,7 @@ inline void slice_row(const LinearArgs& a, size_t row) {
     if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, least(b + 2 * n_fetch, fetch_end), n_block, lists);
     const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
-    const uint8_t* unit = a.panels + b * F::kBytes;
+    const uint8_t* unit = a.panels + F::unit_at(b);
     const size_t at = row * n_block + b;
     IVec sums[kPlanes][kSlicePanels];
     slice_sums<F, kWide>(unit, a.blocks + at * act_bytes(kWide), list, sums);
@@ -82,7 +92,7 @@ inline void slice_row(const LinearArgs& a, size_t row) {
     for (size_t p = 0; p < kSlicePanels; ++p) {
       IVec total = sums[kPlanes - 1][p];
       if (kPlanes == 2) total = times256(sums[0][p]) + total;
-      if constexpr (short_steps(F::kLargest, kWide) > 0) total = widen(total);
+      if constexpr (kShortSums<F, kWide>) total = widen(total);
       total = total + iset1((dot_bias(F::kLargest) - F::kOffset) * sum_a);
       acc[p] = mul_add(to_float(total), F::scale(unit, b, p) * scale_a, acc[p]);
       if (F::kHasMin) acc[p] = neg_mul_add(F::min(unit, b, p), sum_scaled, acc[p]);

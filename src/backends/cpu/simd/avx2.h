@@ -164,6 +164,7 @@ inline void interleave(WPart a, WPart b, WPart c, WPart d, WPart* out) {
   out[2] = {_mm256_unpacklo_epi16(ab_high, cd_high)};
   out[3] = {_mm256_unpackhi_epi16(ab_high, cd_high)};
 }
+inline WPart operator|(WPart a, WPart b) { return {_mm256_or_si256(a.v, b.v)}; }
 inline WPart mask(WPart a, uint8_t bits) {
   return {_mm256_and_si256(a.v, _mm256_set1_epi8(static_cast<char>(bits)))};
 }
