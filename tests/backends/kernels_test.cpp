@@ -292,8 +292,8 @@ TEST_P(LinearByUnit, can_become_panels) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(types, LinearByUnit,
-                         testing::Values(DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K,
-                                         DType::kIQ4_NL, DType::kIQ4_XS, DType::kF16, DType::kBF16),
+                         testing::Values(DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K,
+                                         DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kF16, DType::kBF16),
                          [](const auto& p) { return std::string(name(p.param)); });
 
 INSTANTIATE_TEST_SUITE_P(types, LinearBlocks, testing::ValuesIn(kBlockTypes),

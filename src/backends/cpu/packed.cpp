@@ -11,7 +11,7 @@
 namespace rwkv::cpu {
 namespace {
 
-constexpr size_t kMostBlockBytes = 176;  // of the types that can be stored by unit: Q5_K's
+constexpr size_t kMostBlockBytes = 210;  // of the types that can be stored by unit: Q6_K's
 
 }  // namespace
 

@@ -35,19 +35,19 @@ void unslice_q8_0(const Byte* unit, size_t o, Byte* block) noexcept {
 // A weight of fewer bits.
 template <class Unit>
 void put_weight(size_t k, size_t o, unsigned weight, Byte* unit) noexcept {
-  constexpr unsigned kMask = (1 << Unit::kLow) - 1;
   const size_t second = o / 64;
-  unit[Unit::row_at(k) + place(o)] |= static_cast<Byte>((weight & kMask) << (Unit::row_shift(k) + second * Unit::kLow));
+  unit[Unit::row_at(k) + place(o)] |= static_cast<Byte>((weight & 15) << 4 * second);
   if constexpr (Unit::kHigh > 0)
-    unit[Unit::high_at(k) + place(o)] |= static_cast<Byte>(weight >> Unit::kLow << (Unit::high_shift(k) + second * Unit::kHigh));
+    unit[Unit::high_at(k) + place(o)] |= static_cast<Byte>(weight >> 4 << (Unit::high_shift(k) + second * Unit::kHigh));
 }
 template <class Unit>
 unsigned get_weight(size_t k, size_t o, const Byte* unit) noexcept {
-  constexpr unsigned kMask = (1 << Unit::kLow) - 1, kHighMask = (1 << Unit::kHigh) - 1;
   const size_t second = o / 64;
-  unsigned weight = blocks::u8(unit + Unit::row_at(k) + place(o)) >> (Unit::row_shift(k) + second * Unit::kLow) & kMask;
-  if constexpr (Unit::kHigh > 0)
-    weight |= (blocks::u8(unit + Unit::high_at(k) + place(o)) >> (Unit::high_shift(k) + second * Unit::kHigh) & kHighMask) << Unit::kLow;
+  unsigned weight = blocks::u8(unit + Unit::row_at(k) + place(o)) >> 4 * second & 15;
+  if constexpr (Unit::kHigh > 0) {
+    const unsigned high = blocks::u8(unit + Unit::high_at(k) + place(o)) >> (Unit::high_shift(k) + second * Unit::kHigh);
+    weight |= (high & ((1 << Unit::kHigh) - 1)) << 4;
+  }
   return weight;
 }
 
@@ -78,85 +78,112 @@ void unslice_q45(const Byte* unit, size_t o, Byte* block) noexcept {
   if constexpr (Unit::kHigh > 0) std::memcpy(high, &fifth, sizeof fifth);
 }
 
-// Blocks of 256, whose scales have scales: where the i-th of them lies.
-template <class Unit>
-size_t tail_at(size_t i, size_t o) noexcept {
-  return Unit::tail_at(0, 2 * (kSliceOutputs * i + o));
-}
-// d, dmin, scales and minima; fifth bits; nibbles.
-template <class Unit>
-void slice_q45_k(const Byte* in, size_t o, Byte* out) noexcept {
-  std::memcpy(out + tail_at<Unit>(0, o), in, 2);
-  std::memcpy(out + tail_at<Unit>(1, o), in + 2, 2);
-  const Byte *const high = in + 16, *const nibbles = high + 32 * Unit::kHigh;
+// Blocks of 256, whose scales have scales: kHalves of them at kD. `weight`: of value k of the 32 of `b`; `head`: their scales
+// (and minima) in bytes; the others are the reverse, into a block of zeros.
+template <class Type>
+void slice_256(const Byte* in, size_t o, Byte* out) noexcept {
+  using Unit = typename Type::Unit;
+  for (size_t i = 0; i < Unit::kTail / (2 * kSliceOutputs); ++i)
+    std::memcpy(out + Unit::tail_at(0, 2 * (kSliceOutputs * i + o)), in + Type::kD + 2 * i, 2);
   for (unsigned b = 0; b < 8; ++b) {
     Byte* const unit = out + Unit::unit_at(b);
+    Type::head(in, b, o, unit);
+    for (size_t k = 0; k < 32; ++k) put_weight<Unit>(k, o, Type::weight(in, b, k), unit);
+  }
+}
+template <class Type>
+void unslice_256(const Byte* slice, size_t o, Byte* block) noexcept {
+  using Unit = typename Type::Unit;
+  std::memset(block, 0, info(Type::kDType).block_bytes);
+  for (size_t i = 0; i < Unit::kTail / (2 * kSliceOutputs); ++i)
+    std::memcpy(block + Type::kD + 2 * i, slice + Unit::tail_at(0, 2 * (kSliceOutputs * i + o)), 2);
+  for (unsigned b = 0; b < 8; ++b) {
+    const Byte* const unit = slice + Unit::unit_at(b);
+    Type::put_head(unit, b, o, block);
+    for (size_t k = 0; k < 32; ++k) Type::put(get_weight<Unit>(k, o, unit), b, k, block);
+  }
+}
+unsigned bits(const Byte* byte, unsigned shift, unsigned mask) noexcept { return blocks::u8(byte) >> shift & mask; }
+void put_bits(Byte* byte, unsigned shift, unsigned value) noexcept { *byte |= static_cast<Byte>(value << shift); }
+
+// Q4_K and Q5_K: d, dmin; scales and minima; fifth bits; nibbles.
+template <DType kTheDType, class TheUnit>
+struct Q45_K {
+  using Unit = TheUnit;
+  static constexpr DType kDType = kTheDType;
+  static constexpr size_t kD = 0, kHigh = 16, kNibbles = kHigh + 32 * Unit::kHigh;
+  static void head(const Byte* in, unsigned b, size_t o, Byte* unit) noexcept {
     const blocks::ScaleMin s = blocks::k_scale_min(in + 4, b);
     unit[Unit::head_at(o)] = static_cast<Byte>(s.scale);
     unit[Unit::head_at(kSliceOutputs + o)] = static_cast<Byte>(s.min);
-    for (size_t k = 0; k < 32; ++k) {
-      const unsigned fifth = Unit::kHigh > 0 ? blocks::u8(high + k) >> b & 1 : 0;
-      put_weight<Unit>(k, o, (blocks::u8(nibbles + b / 2 * 32 + k) >> 4 * (b % 2) & 15) | fifth << 4, unit);
-    }
   }
-}
-template <class Unit>
-void unslice_q45_k(const Byte* slice, size_t o, Byte* block) noexcept {
-  std::memset(block, 0, 144 + 32 * Unit::kHigh);
-  std::memcpy(block, slice + tail_at<Unit>(0, o), 2);
-  std::memcpy(block + 2, slice + tail_at<Unit>(1, o), 2);
-  Byte *const high = block + 16, *const nibbles = high + 32 * Unit::kHigh;
-  for (unsigned b = 0; b < 8; ++b) {
-    const Byte* const unit = slice + Unit::unit_at(b);
+  static void put_head(const Byte* unit, unsigned b, size_t o, Byte* block) noexcept {
     const Byte scale = unit[Unit::head_at(o)], min = unit[Unit::head_at(kSliceOutputs + o)];
     if (b < 4) {
       block[4 + b] |= scale;
       block[8 + b] |= min;
-    } else {
-      block[8 + b] |= (scale & Byte{15}) | min << 4;
-      block[b] |= (scale >> 4) << 6;
-      block[4 + b] |= (min >> 4) << 6;
+      return;
     }
-    for (size_t k = 0; k < 32; ++k) {
-      const unsigned weight = get_weight<Unit>(k, o, unit);
-      nibbles[b / 2 * 32 + k] |= static_cast<Byte>((weight & 15) << 4 * (b % 2));
-      if constexpr (Unit::kHigh > 0) high[k] |= static_cast<Byte>(weight >> 4 << b);
-    }
+    block[8 + b] |= (scale & Byte{15}) | min << 4;
+    block[b] |= (scale >> 4) << 6;
+    block[4 + b] |= (min >> 4) << 6;
   }
-}
-
-// d, two and four bits of the scales with 32 added; nibbles.
-void slice_iq4_xs(const Byte* in, size_t o, Byte* out) noexcept {
+  static unsigned weight(const Byte* in, unsigned b, size_t k) noexcept {
+    const unsigned fifth = Unit::kHigh > 0 ? bits(in + kHigh + k, b, 1) : 0;
+    return bits(in + kNibbles + b / 2 * 32 + k, 4 * (b % 2), 15) | fifth << 4;
+  }
+  static void put(unsigned weight, unsigned b, size_t k, Byte* block) noexcept {
+    put_bits(block + kNibbles + b / 2 * 32 + k, 4 * (b % 2), weight & 15);
+    if (Unit::kHigh > 0) put_bits(block + kHigh + k, b, weight >> 4);
+  }
+};
+struct IQ4_XS {  // d; two, then four bits of the scales with 32 added; nibbles
   using Unit = Slice4SignedUnit;
-  std::memcpy(out + tail_at<Unit>(0, o), in, 2);
-  for (unsigned b = 0; b < 8; ++b) {
-    Byte* const unit = out + Unit::unit_at(b);
+  static constexpr DType kDType = DType::kIQ4_XS;
+  static constexpr size_t kD = 0, kNibbles = 8;
+  static void head(const Byte* in, unsigned b, size_t o, Byte* unit) noexcept {
     unit[Unit::head_at(o)] = static_cast<Byte>(blocks::iq4_xs_scale(in, b));
-    for (size_t k = 0; k < 32; ++k)
-      put_weight<Unit>(k, o, blocks::u8(in + 8 + 16 * b + k % 16) >> k / 16 * 4 & 15, unit);
   }
-}
-void unslice_iq4_xs(const Byte* slice, size_t o, Byte* block) noexcept {
-  using Unit = Slice4SignedUnit;
-  std::memset(block, 0, 136);
-  std::memcpy(block, slice + tail_at<Unit>(0, o), 2);
-  for (unsigned b = 0; b < 8; ++b) {
-    const Byte* const unit = slice + Unit::unit_at(b);
+  static void put_head(const Byte* unit, unsigned b, size_t o, Byte* block) noexcept {
     const auto scale = static_cast<unsigned>(blocks::i8(unit + Unit::head_at(o)) + 32);
-    block[2 + b / 4] |= static_cast<Byte>(scale >> 4 << 2 * (b % 4));
-    block[4 + b / 2] |= static_cast<Byte>((scale & 15) << 4 * (b % 2));
-    for (size_t k = 0; k < 32; ++k)
-      block[8 + 16 * b + k % 16] |= static_cast<Byte>(get_weight<Unit>(k, o, unit) << k / 16 * 4);
+    put_bits(block + 2 + b / 4, 2 * (b % 4), scale >> 4);
+    put_bits(block + 4 + b / 2, 4 * (b % 2), scale & 15);
   }
-}
+  static unsigned weight(const Byte* in, unsigned b, size_t k) noexcept {
+    return bits(in + kNibbles + 16 * b + k % 16, k < 16 ? 0 : 4, 15);
+  }
+  static void put(unsigned weight, unsigned b, size_t k, Byte* block) noexcept {
+    put_bits(block + kNibbles + 16 * b + k % 16, k < 16 ? 0 : 4, weight);
+  }
+};
+struct Q6_K {  // four bits; two bits; scales of each 16; d
+  using Unit = Slice6PairUnit;
+  static constexpr DType kDType = DType::kQ6_K;
+  static constexpr size_t kHigh = 128, kScales = 192, kD = 208;
+  static size_t scale_at(size_t half, size_t o) noexcept { return Unit::head_at(o / kLanes * 32 + 16 * half + o % kLanes); }
+  static void head(const Byte* in, unsigned b, size_t o, Byte* unit) noexcept {
+    for (size_t half = 0; half < 2; ++half) unit[scale_at(half, o)] = in[kScales + 2 * b + half];
+  }
+  static void put_head(const Byte* unit, unsigned b, size_t o, Byte* block) noexcept {
+    for (size_t half = 0; half < 2; ++half) block[kScales + 2 * b + half] = unit[scale_at(half, o)];
+  }
+  static size_t low(unsigned b, size_t k) noexcept { return 64 * (b / 4) + 32 * (b % 2) + k; }
+  static unsigned weight(const Byte* in, unsigned b, size_t k) noexcept {
+    return bits(in + low(b, k), 4 * (b % 4 / 2), 15) | bits(in + kHigh + 32 * (b / 4) + k, 2 * (b % 4), 3) << 4;
+  }
+  static void put(unsigned weight, unsigned b, size_t k, Byte* block) noexcept {
+    put_bits(block + low(b, k), 4 * (b % 4 / 2), weight & 15);
+    put_bits(block + kHigh + 32 * (b / 4) + k, 2 * (b % 4), weight >> 4);
+  }
+};
 
 template <class Unit>
 constexpr SlicePacker of_32(DType dtype, Pack pack) {
   return {dtype, pack, 32, Unit::kBytes, slice_q45<Unit>, unslice_q45<Unit>};
 }
-template <class Unit>
-constexpr SlicePacker of_256(DType dtype, Pack pack) {
-  return {dtype, pack, 256, Unit::kEight, slice_q45_k<Unit>, unslice_q45_k<Unit>};
+template <class Type>
+constexpr SlicePacker of_256(Pack pack) {
+  return {Type::kDType, pack, 256, Type::Unit::kEight, slice_256<Type>, unslice_256<Type>};
 }
 constexpr SlicePacker kSlicePackers[] = {
     {DType::kQ8_0, Pack::kQ8_0, 32, Slice8Unit::kBytes, slice_q8_0, unslice_q8_0},
@@ -164,10 +191,11 @@ constexpr SlicePacker kSlicePackers[] = {
     of_32<Slice4MinUnit>(DType::kQ4_1, Pack::kQ4_1),
     of_32<Slice5Unit>(DType::kQ5_0, Pack::kQ5_0),
     of_32<Slice5MinUnit>(DType::kQ5_1, Pack::kQ5_1),
-    of_256<Slice4KUnit>(DType::kQ4_K, Pack::kQ4_K),
-    of_256<Slice5KUnit>(DType::kQ5_K, Pack::kQ5_K),
     of_32<Slice4Unit>(DType::kIQ4_NL, Pack::kIQ4_NL),
-    {DType::kIQ4_XS, Pack::kIQ4_XS, 256, Slice4SignedUnit::kEight, slice_iq4_xs, unslice_iq4_xs},
+    of_256<Q45_K<DType::kQ4_K, Slice4KUnit>>(Pack::kQ4_K),
+    of_256<Q45_K<DType::kQ5_K, Slice5KUnit>>(Pack::kQ5_K),
+    of_256<Q6_K>(Pack::kQ6_K),
+    of_256<IQ4_XS>(Pack::kIQ4_XS),
 };
 
 }  // namespace

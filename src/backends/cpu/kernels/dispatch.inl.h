@@ -8,6 +8,7 @@ inline void linear_by_unit(const LinearArgs& a) {
     case Pack::kQ5_1: return linear_slice<Q5_1Slice>(a);
     case Pack::kQ4_K: return linear_slice<Q4_KSlice>(a);
     case Pack::kQ5_K: return linear_slice<Q5_KSlice>(a);
+    case Pack::kQ6_K: return linear_slice<Q6_KSlice>(a);
     case Pack::kIQ4_NL: return linear_slice<IQ4_NLSlice>(a);
     case Pack::kIQ4_XS: return linear_slice<IQ4_XSSlice>(a);
     default: return;  // packed_slices.cpp has no other

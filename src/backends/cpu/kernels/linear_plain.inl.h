@@ -13,15 +13,18 @@ struct FoldedPanel {
   static Vec dmin(const uint8_t* u) { return load_f32(u + 64); }
   template <class U>
   static IVec both_mins(const U* u, size_t) { return load_i(u + 128); }
-  template <class>
-  static void unpack(const uint8_t* from, size_t b, uint8_t* u) {
+  template <class, class From>
+  static void head(From from, size_t b, uint8_t* u) {
     store_f32(u, F::d(from));
     if constexpr (kHasMin) {
       store_f32(u + 64, F::dmin(from));
       store_i(u + 128, F::both_mins(from, b));
     }
+  }
+  template <class, class From>
+  static void finish(From from, size_t b, uint8_t* u) {
     for (size_t j = 0; j < 8; ++j)
-      store_w(u + kVecs + 64 * j, fold(F::vec(from, b, j), F::scale_twice(from, b, j / 4), F::kOffset, kOffset));
+      store_w(u + kVecs + 64 * j, fold(vec(u, 0, j), F::scale_twice(from, b, j / 4), F::kOffset, kOffset));
   }
 };
 
@@ -60,7 +63,7 @@ inline void plain_rows(const LinearArgs& a) {
       for (size_t p = 0; p < some.count; ++p)
         for (size_t at = first; at < first + n; ++at) {
           const uint8_t* unit = a.panels + (i + p) * a.panel_stride + at / (F::kUnit / 32) * F::kBytes;
-          Panel::template unpack<F>(unit, at % (F::kUnit / 32), scratch + (p * n + at - first) * Panel::kBytes);
+          unpack<Panel, F>(unit, at % (F::kUnit / 32), scratch + (p * n + at - first) * Panel::kBytes);
         }
       Plain::rows(cut_of<kWide>(some, scratch, Panel::kBytes, first, n));
     }

@@ -88,6 +88,17 @@ template <class F, bool kWide, size_t kHalf, size_t P, size_t N>
   }
 }
 
+// The end of a block of a type of kPairs, whose sums times their scales are `both`; its activations are a's block `at`.
+template <class F, class From>
+[[gnu::always_inline]] inline Vec end_of_pair(From w, size_t b, const LinearArgs& a, size_t at, Vec both, Vec acc) {
+  if constexpr (F::kHasMin) {
+    const Vec min = F::min(w, b, 0) * set1(static_cast<float>(a.sum[2 * at]));
+    const Vec mins = mul_add(F::min(w, b, 1), set1(static_cast<float>(a.sum[2 * at + 1])), min);
+    return mul_add(neg_mul_add(F::dmin(w), mins, F::d(w) * both), set1(a.scale[at]), acc);
+  } else {
+    return mul_add(both, F::d(w) * set1(a.scale[at]), acc);
+  }
+}
 // A block of a type of kPairs.
 template <class F, bool kWide, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (*acc)[N]) {
@@ -103,18 +114,10 @@ template <class F, bool kWide, size_t P, size_t N>
   group_sums<F, kWide, 1>(w, b, acts, sums);
 #pragma GCC unroll 4
   for (size_t p = 0; p < P; ++p) {
-    const Vec scale = F::scale(w[p], b, 1), d = F::d(w[p]);
+    const Vec scale = F::scale(w[p], b, 1);
 #pragma GCC unroll 16
-    for (size_t n = 0; n < N; ++n) {
-      const Vec both = mul_add(scale, to_float(sums[p][n]), scaled[p][n]);
-      if constexpr (F::kHasMin) {
-        const Vec min = F::min(w[p], b, 0) * set1(static_cast<float>(acts.sum(0, n)));
-        const Vec mins = mul_add(F::min(w[p], b, 1), set1(static_cast<float>(acts.sum(1, n))), min);
-        acc[p][n] = mul_add(neg_mul_add(F::dmin(w[p]), mins, d * both), set1(acts.scale(n)), acc[p][n]);
-      } else {
-        acc[p][n] = mul_add(both, d * set1(acts.scale(n)), acc[p][n]);
-      }
-    }
+    for (size_t n = 0; n < N; ++n)
+      acc[p][n] = end_of_pair<F>(w[p], b, acts.a, acts.at(n), mul_add(scale, to_float(sums[p][n]), scaled[p][n]), acc[p][n]);
   }
 }
 // The end of one whose sum of both groups, times their scales, is there as an integer.

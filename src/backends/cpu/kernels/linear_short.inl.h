@@ -15,8 +15,8 @@ struct ShortPanel {
   static constexpr size_t kScales = 128, kMins = kScales + (kPairs ? 128 : 0), kBegin = kMins + (kPairs && kHasMin ? 64 : 0);
   static constexpr size_t kVecs = kBegin + 64 * kRuns, kBytes = kVecs + 512;
 
-  template <class F>
-  static void unpack(const uint8_t* from, size_t b, uint8_t* u) {
+  template <class F, class From>
+  static void head(From from, size_t b, uint8_t* u) {
     if constexpr (kPairs) {
       store(reinterpret_cast<float*>(u), F::d(from));
       for (size_t g = 0; g < 2; ++g) store_i(u + kScales + 64 * g, F::scale_twice(from, b, g));
@@ -26,13 +26,11 @@ struct ShortPanel {
       }
     } else {
       store(reinterpret_cast<float*>(u), F::scale(from, b, 0));
-      store(reinterpret_cast<float*>(u + 64), F::min(from, b, 0));
+      if constexpr (kHasMin) store(reinterpret_cast<float*>(u + 64), F::min(from, b, 0));
     }
-    for (size_t j = 0; j < 8; ++j) store_w(u + kVecs + 64 * j, F::vec(from, b, j));
-    finish(u);
   }
-  // Vectors are there as unsigned bytes.
-  static void finish(uint8_t* u) {
+  template <class F, class From>
+  static void finish(From, size_t, uint8_t* u) {
     for (size_t run = 0; run < kRuns; ++run) {
       IVec begin = iset1(0);
       for (size_t j = run * kRun; j < (run + 1) * kRun; ++j) {
@@ -89,7 +87,7 @@ inline void short_tile(const uint8_t* w, const ShortActs* acts, size_t lane, siz
         total[n] = run == 0 ? more : total[n] + more;
       }
     }
-    const Vec scale = load(reinterpret_cast<const float*>(w)), min = load(reinterpret_cast<const float*>(w + 64));
+    const Vec scale = load(reinterpret_cast<const float*>(w)), min = P::kHasMin ? load(reinterpret_cast<const float*>(w + 64)) : zero();
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n) {
       if constexpr (P::kHasMin && P::kPairs) {

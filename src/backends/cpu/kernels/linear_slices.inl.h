@@ -14,30 +14,35 @@ constexpr size_t kSlicePanels = kSliceOutputs / kLanes;
 template <class Unit>
 struct FourRows {
   const uint8_t *low[4], *high[4];
-  unsigned low_shift[4], high_shift[4];
+  unsigned shift[4];  // of high
   FourRows(const uint8_t* unit, const uint8_t* k) {
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; ++i) {
       low[i] = unit + Unit::row_at(k[i]);
-      low_shift[i] = Unit::row_shift(k[i]);
       if constexpr (Unit::kHigh > 0) {
         high[i] = unit + Unit::high_at(k[i]);
-        high_shift[i] = Unit::high_shift(k[i]);
+        shift[i] = Unit::high_shift(k[i]);
       }
     }
   }
-};
-// As they lie, at a place of a line; of lines that k share, with those of others behind them.
-template <size_t kBits>
-inline void four_lines(const uint8_t* const (&r)[4], const unsigned (&shift)[4], size_t at, WPart (&out)[4]) {
-  WPart v[4];
+  // Reads zeros for those of places i .. i + 3 that are not in [first, last).
+  void keep(size_t i, size_t first, size_t last) {
+    alignas(64) static constexpr uint8_t kZeros[64] = {};
 #pragma GCC unroll 4
-  for (size_t i = 0; i < 4; ++i) {
-    v[i] = load_part(r[i] + at);
-    if constexpr (kBits < 4) v[i] = shift_right(v[i], shift[i]);
+    for (size_t s = 0; s < 4; ++s) {
+      const bool kept = i + s >= first && i + s < last;
+      low[s] = kept ? low[s] : kZeros;
+      high[s] = kept ? high[s] : kZeros;
+    }
   }
-  interleave(v[0], v[1], v[2], v[3], out);
-}
+  void low_at(size_t at, WPart (&out)[4]) const {
+    interleave(load_part(low[0] + at), load_part(low[1] + at), load_part(low[2] + at), load_part(low[3] + at), out);
+  }
+  void high_at(size_t at, WPart (&out)[4]) const {  // with bits of other k behind them
+    interleave(shift_right(load_part(high[0] + at), shift[0]), shift_right(load_part(high[1] + at), shift[1]),
+               shift_right(load_part(high[2] + at), shift[2]), shift_right(load_part(high[3] + at), shift[3]), out);
+  }
+};
 // f(p, v): part `part` of the weights of four k of panel p, unsigned bytes. Parts, because the sums of a part of all
 // panels fit the registers, and of all of them do not.
 template <class Unit, class Use>
@@ -47,16 +52,16 @@ inline void four_weights(const FourRows<Unit>& r, size_t part, Use f) {
   if constexpr (kLow == 8) {
 #pragma GCC unroll 2
     for (size_t h = 0; h < 2; ++h) {
-      four_lines<kLow>(r.low, r.low_shift, Unit::kHalf * h + kPartBytes * part, v);
+      r.low_at(Unit::kHalf * h + kPartBytes * part, v);
 #pragma GCC unroll 4
       for (size_t m = 0; m < 4; ++m) f(4 * h + m, v[m]);
     }
     return;
   }
-  four_lines<kLow>(r.low, r.low_shift, kPartBytes * part, v);
+  r.low_at(kPartBytes * part, v);
   constexpr uint8_t kMask = (1 << kLow) - 1, kHighMask = ((1 << kHigh) - 1) << kLow;
   WPart high[4];
-  if constexpr (kHigh > 0) four_lines<kHigh>(r.high, r.high_shift, kPartBytes * part, high);
+  if constexpr (kHigh > 0) r.high_at(kPartBytes * part, high);
 #pragma GCC unroll 4
   for (size_t m = 0; m < 4; ++m) {
     const WPart first = mask(v[m], kMask), second = mask(shift_right(v[m], kLow), kMask);
@@ -70,33 +75,41 @@ inline void four_weights(const FourRows<Unit>& r, size_t part, Use f) {
   }
 }
 
-// How each type has its scales, in outputs of panel p of the unit of block b; minima are taken off.
-template <class Unit, bool kWithMin>
-struct HalfScales : Unit {  // 128 f16 scales; minima, which the file adds
-  static constexpr bool kHasMin = kWithMin;
-  static Vec scale(const uint8_t* u, size_t, size_t p) { return half_row(u + Unit::head_at(32 * p)); }
-  static Vec min(const uint8_t* u, size_t, size_t p) {
-    return kHasMin ? zero() - half_row(u + Unit::head_at(2 * kSliceOutputs + 32 * p)) : zero();
-  }
+// Outputs of panel p of a unit; `eight`: the first of the eight units that it is one of.
+struct SlicePanel {
+  const uint8_t *unit, *eight;
+  size_t p;
 };
-// The i-th scale of scales behind the eight units to which that of block b belongs.
-template <class Unit>
-inline Vec tail_row(const uint8_t* u, size_t b, size_t i, size_t p) {
-  return half_row(u - Unit::unit_at(b % 8) + Unit::tail_at(0, 2 * (kSliceOutputs * i + kLanes * p)));
+template <class F>
+inline SlicePanel slice_panel(const uint8_t* slice, size_t block, size_t p) {
+  return {slice + F::unit_at(block), slice + F::unit_at(block / 8 * 8), p};
 }
+// The i-th scale of the scales.
+template <class Unit>
+inline Vec tail_row(SlicePanel u, size_t i) {
+  return half_row(u.eight + Unit::tail_at(0, 2 * (kSliceOutputs * i + kLanes * u.p)));
+}
+// How types have their scales; minima are taken off. Names and arguments are those of the panels' types (quant_formats.inl.h).
+template <class Unit>
+struct HalfScales : Unit {  // minima, which the file adds
+  static Vec scale(SlicePanel u, size_t, size_t) { return half_row(u.unit + Unit::head_at(32 * u.p)); }
+  static Vec min(SlicePanel u, size_t, size_t) { return zero() - half_row(u.unit + Unit::head_at(2 * kSliceOutputs + 32 * u.p)); }
+};
 template <class Unit>
 struct ByteScales : Unit {
-  static constexpr bool kHasMin = true;
-  static Vec scale(const uint8_t* u, size_t b, size_t p) { return tail_row<Unit>(u, b, 0, p) * load_u8(u + Unit::head_at(16 * p)); }
-  static Vec min(const uint8_t* u, size_t b, size_t p) {
-    return tail_row<Unit>(u, b, 1, p) * load_u8(u + Unit::head_at(kSliceOutputs + 16 * p));
+  static Vec scale(SlicePanel u, size_t, size_t) { return tail_row<Unit>(u, 0) * load_u8(u.unit + Unit::head_at(16 * u.p)); }
+  static Vec min(SlicePanel u, size_t, size_t) {
+    return tail_row<Unit>(u, 1) * load_u8(u.unit + Unit::head_at(kSliceOutputs + 16 * u.p));
   }
 };
 template <class Unit>
 struct SignedByteScales : Unit {
-  static constexpr bool kHasMin = false;
-  static Vec scale(const uint8_t* u, size_t b, size_t p) { return tail_row<Unit>(u, b, 0, p) * load_i8(u + Unit::head_at(16 * p)); }
-  static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
+  static Vec scale(SlicePanel u, size_t, size_t) { return tail_row<Unit>(u, 0) * load_i8(u.unit + Unit::head_at(16 * u.p)); }
+};
+template <class Unit>
+struct PairBytes : Unit {  // a panel's bytes of both groups side by side
+  static const uint8_t* bytes(SlicePanel u, size_t, size_t half) { return u.unit + Unit::head_at(32 * u.p + 16 * half); }
+  static Vec d(SlicePanel u) { return tail_row<Unit>(u, 0); }
 };
 // A line of the tail, if there is one behind block b.
 template <class Unit>
@@ -104,28 +117,30 @@ inline void fetch_tail(const uint8_t* slice, size_t b) {
   if (Unit::kTail > 0 && b % Unit::kTailEvery == Unit::kTailEvery - 1) prefetch_far(slice + Unit::unit_at(b) + Unit::kBytes);
 }
 
-template <class Scales, int32_t kTheOffset, int32_t kTheLargest>
+template <class Panel, class Scales>
 struct Slice : Scales {
-  static constexpr int32_t kOffset = kTheOffset, kLargest = kTheLargest;
+  static constexpr int32_t kOffset = Panel::kOffset, kLargest = Panel::kLargest;
+  static constexpr bool kHasMin = Panel::kHasMin, kPairs = Panel::kPairs;
   static WPart weight(WPart w) { return w; }
 };
-template <class Scales>
-struct Iq4Slice : Slice<Scales, 128, 241> {
+template <class Panel, class Scales>
+struct Iq4Slice : Slice<Panel, Scales> {
   static WPart weight(WPart w) { return lookup(kIq4Levels, w); }
 };
-using Q8_0Slice = Slice<HalfScales<Slice8Unit, false>, 128, 255>;
-using Q4_0Slice = Slice<HalfScales<Slice4Unit, false>, 8, 15>;
-using Q4_1Slice = Slice<HalfScales<Slice4MinUnit, true>, 0, 15>;
-using Q5_0Slice = Slice<HalfScales<Slice5Unit, false>, 16, 31>;
-using Q5_1Slice = Slice<HalfScales<Slice5MinUnit, true>, 0, 31>;
-using Q4_KSlice = Slice<ByteScales<Slice4KUnit>, 0, 15>;
-using Q5_KSlice = Slice<ByteScales<Slice5KUnit>, 0, 31>;
-using IQ4_NLSlice = Iq4Slice<HalfScales<Slice4Unit, false>>;
-using IQ4_XSSlice = Iq4Slice<SignedByteScales<Slice4SignedUnit>>;
+using Q8_0Slice = Slice<Q8_0Panel, HalfScales<Slice8Unit>>;
+using Q4_0Slice = Slice<Q4_0Panel, HalfScales<Slice4Unit>>;
+using Q4_1Slice = Slice<Q4_1Panel, HalfScales<Slice4MinUnit>>;
+using Q5_0Slice = Slice<Q5_0Panel, HalfScales<Slice5Unit>>;
+using Q5_1Slice = Slice<Q5_1Panel, HalfScales<Slice5MinUnit>>;
+using Q4_KSlice = Slice<Q4_KPanel, ByteScales<Slice4KUnit>>;
+using Q5_KSlice = Slice<Q5_KPanel, ByteScales<Slice5KUnit>>;
+using IQ4_NLSlice = Iq4Slice<IQ4_NLPanel, HalfScales<Slice4Unit>>;
+using IQ4_XSSlice = Iq4Slice<IQ4_XSPanel, SignedByteScales<Slice4SignedUnit>>;
+struct Q6_KSlice : Slice<Q6_KPanel, PairBytes<Slice6PairUnit>>, SignedScales<Q6_KSlice, Q6_KPanel::kOffset> {};
 
 template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
-  using Plain = PlainOf<F, kWide, false>;
+  using Plain = PlainOf<F, kWide, F::kPairs>;
   using Panel = typename Plain::Panel;
   // Blocks at once: up to 88 KB of stack, which stay in the second-level cache; fewer times few rows, so that memory rests for
   // shorter times. What comes kAhead blocks later is fetched as a block is unpacked.
@@ -142,11 +157,8 @@ inline void dense_rows(const LinearArgs& a) {
       for (size_t at = 0; at < F::kBytes; at += 64) prefetch_far(later + at);
       fetch_tail<F>(a.panels, first + i + kAhead);
       uint8_t* out = scratch + i * Panel::kBytes;
-      for (size_t p = 0; p < kSlicePanels; ++p) {
-        uint8_t* head = out + p * n * Panel::kBytes;
-        store_f32(head, F::scale(unit, first + i, p));
-        store_f32(head + 64, F::min(unit, first + i, p));
-      }
+      for (size_t p = 0; p < kSlicePanels; ++p)
+        Panel::template head<F>(slice_panel<F>(a.panels, first + i, p), 0, out + p * n * Panel::kBytes);
       for (size_t j = 0; j < 8; ++j) {
         const uint8_t k[4] = {uint8_t(4 * j), uint8_t(4 * j + 1), uint8_t(4 * j + 2), uint8_t(4 * j + 3)};
         const FourRows<F> rows(unit, k);
@@ -155,7 +167,8 @@ inline void dense_rows(const LinearArgs& a) {
             store_part(out + p * n * Panel::kBytes + Panel::kVecs + 64 * j + kPartBytes * part, F::weight(v));
           });
       }
-      for (size_t p = 0; p < kSlicePanels; ++p) Panel::finish(out + p * n * Panel::kBytes);
+      for (size_t p = 0; p < kSlicePanels; ++p)
+        Panel::template finish<F>(slice_panel<F>(a.panels, first + i, p), 0, out + p * n * Panel::kBytes);
     }
     Plain::rows(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }

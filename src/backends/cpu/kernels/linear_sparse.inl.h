@@ -25,12 +25,12 @@ inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t
     if (list[0] == 0) continue;
     for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(unit + F::head_at(byte));
     for (size_t i = 0, last_high = 0; i < list[0]; ++i) {
-      const uint8_t k = list[1 + i];
+      const size_t k = list[1 + i];
       prefetch_far(unit + F::row_at(k));
       if constexpr (F::kLow == 8) prefetch_far(unit + F::row_at(k) + F::kHalf);
       if constexpr (F::kHigh > 0) {
         const size_t high = F::high_at(k);
-        if (high != last_high) prefetch_far(unit + high);
+        if (high != last_high) prefetch_far(unit + high);  // once for all that share it
         last_high = high;
       }
     }
@@ -40,19 +40,20 @@ inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t
 // Whether a block's sums fit 16 bits.
 template <class F, bool kWide>
 constexpr bool kShortSums = short_steps(F::kLargest, kWide) >= 8;
-// Sums of a unit's products with `act`, the k in `list`.
+// Sums of a unit's products: places [first, last) of its list.
 template <class F, bool kWide>
-inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* list,
-                       IVec (&sums)[act_planes(kWide)][kSlicePanels]) {
+inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* list, size_t first, size_t last, IVec (&totals)[kSlicePanels]) {
   constexpr size_t kPlanes = act_planes(kWide);
+  IVec sums[kPlanes][kSlicePanels];
   for (size_t part = 0; part < kParts; ++part) {
     IPart some[kPlanes][kSlicePanels];
 #pragma GCC unroll 8
     for (size_t p = 0; p < kSlicePanels; ++p)
       for (size_t plane = 0; plane < kPlanes; ++plane) some[plane][p] = zero_part();
-    for (size_t step = 0; 4 * step < list[0]; ++step) {
-      const FourRows<F> rows(unit, list + 1 + 4 * step);  // padded to fours, with activations of 0
-      const uint8_t* four = act + step * act_step(kWide);
+    for (size_t i = first / 4 * 4; i < last; i += 4) {
+      FourRows<F> rows(unit, list + 1 + i);  // padded to fours, with activations of 0
+      if constexpr (F::kPairs) rows.keep(i, first, last);
+      const uint8_t* four = act + i / 4 * act_step(kWide);
       four_weights(rows, part, [&](size_t p, WPart v) {
         const WPart w = F::weight(v);
         if constexpr (kShortSums<F, kWide>) some[0][p] = short_dot(some[0][p], w, four);
@@ -65,11 +66,50 @@ inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* l
     for (size_t p = 0; p < kSlicePanels; ++p)
       for (size_t plane = 0; plane < kPlanes; ++plane) set_part(sums[plane][p], part, some[plane][p]);
   }
+#pragma GCC unroll 8
+  for (size_t p = 0; p < kSlicePanels; ++p) {
+    totals[p] = sums[kPlanes - 1][p];
+    if (kPlanes == 2) totals[p] = times256(sums[0][p]) + totals[p];
+    if constexpr (kShortSums<F, kWide>) totals[p] = widen(totals[p]);
+  }
+}
+
+// Block b of a row: adds to all chains.
+template <class F, bool kWide>
+inline void slice_block(const LinearArgs& a, size_t b, size_t at, const uint8_t* list, Vec (&acc)[kSlicePanels]) {
+  constexpr int32_t kBias = dot_bias(F::kLargest) - F::kOffset;
+  const uint8_t *unit = a.panels + F::unit_at(b), *act = a.blocks + at * act_bytes(kWide);
+  const int32_t sum_a = a.sum[2 * at] + a.sum[2 * at + 1];
+  IVec totals[kSlicePanels];
+  slice_sums<F, kWide>(unit, act, list, 0, list[0], totals);
+#pragma GCC unroll 8
+  for (size_t p = 0; p < kSlicePanels; ++p) {
+    const SlicePanel u = slice_panel<F>(a.panels, b, p);
+    acc[p] = mul_add(to_float(totals[p] + iset1(kBias * sum_a)), F::scale(u, 0, 0) * set1(a.scale[at]), acc[p]);
+    if constexpr (F::kHasMin) acc[p] = neg_mul_add(F::min(u, 0, 0), set1(a.scale[at] * static_cast<float>(sum_a)), acc[p]);
+  }
+}
+// The same of two groups.
+template <class F, bool kWide>
+inline void slice_pair(const LinearArgs& a, size_t b, size_t at, const uint8_t* list, Vec (&acc)[kSlicePanels]) {
+  static_assert(dot_bias(F::kLargest) == 0, "weights of 0 add nothing");
+  const uint8_t *unit = a.panels + F::unit_at(b), *act = a.blocks + at * act_bytes(kWide);
+  size_t n_first = 0;
+  while (n_first < list[0] && list[1 + n_first] < 16) ++n_first;
+  IVec first[kSlicePanels], second[kSlicePanels];
+  slice_sums<F, kWide>(unit, act, list, 0, n_first, first);
+  slice_sums<F, kWide>(unit, act, list, n_first, list[0], second);
+#pragma GCC unroll 8
+  for (size_t p = 0; p < kSlicePanels; ++p) {
+    const SlicePanel u = slice_panel<F>(a.panels, b, p);
+    const Vec scaled = F::scale(u, 0, 0) * to_float(first[p] + iset1(-F::kOffset * a.sum[2 * at]));
+    const Vec both = mul_add(F::scale(u, 0, 1), to_float(second[p] + iset1(-F::kOffset * a.sum[2 * at + 1])), scaled);
+    acc[p] = end_of_pair<F>(u, 0, a, at, both, acc[p]);
+  }
 }
 
 template <class F, bool kWide>
 inline void slice_row(const LinearArgs& a, size_t row) {
-  constexpr size_t kPlanes = act_planes(kWide);
   const size_t n_block = a.k / 32;
   const ActiveLists lists(a.active + row * n_block * kActiveBytes);
   const size_t n_fetch = lists.all() ? 9216 / F::kBytes : 8;  // blocks at once: some 8 KB
@@ -81,22 +121,8 @@ inline void slice_row(const LinearArgs& a, size_t row) {
     if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, least(b + 2 * n_fetch, fetch_end), n_block, lists);
     const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
-    const uint8_t* unit = a.panels + F::unit_at(b);
-    const size_t at = row * n_block + b;
-    IVec sums[kPlanes][kSlicePanels];
-    slice_sums<F, kWide>(unit, a.blocks + at * act_bytes(kWide), list, sums);
-    const int32_t sum_a = a.sum[2 * at] + a.sum[2 * at + 1];
-    const Vec scale_a = set1(a.scale[at]);
-    const Vec sum_scaled = set1(a.scale[at] * static_cast<float>(sum_a));
-#pragma GCC unroll 8
-    for (size_t p = 0; p < kSlicePanels; ++p) {
-      IVec total = sums[kPlanes - 1][p];
-      if (kPlanes == 2) total = times256(sums[0][p]) + total;
-      if constexpr (kShortSums<F, kWide>) total = widen(total);
-      total = total + iset1((dot_bias(F::kLargest) - F::kOffset) * sum_a);
-      acc[p] = mul_add(to_float(total), F::scale(unit, b, p) * scale_a, acc[p]);
-      if (F::kHasMin) acc[p] = neg_mul_add(F::min(unit, b, p), sum_scaled, acc[p]);
-    }
+    if constexpr (F::kPairs) slice_pair<F, kWide>(a, b, row * n_block + b, list, acc);
+    else slice_block<F, kWide>(a, b, row * n_block + b, list, acc);
   }
   for (size_t p = 0; p < a.count; ++p) store(a.y + row * a.y_stride + p * kLanes, acc[p]);
 }

@@ -9,12 +9,8 @@ template <size_t kGroup, int32_t kOffset, bool kHasMin, bool kPairs>
 struct TilePanel : PlainPanel<kGroup, kOffset, 255, kHasMin, kPairs> {
   using Plain = PlainPanel<kGroup, kOffset, 255, kHasMin, kPairs>;
   static_assert(kGroup == 32 || kPairs || !kHasMin, "no type has groups with a minimum each and no common d");
-  template <class F>
-  static void unpack(const uint8_t* from, size_t b, uint8_t* u) {
-    Plain::template unpack<F>(from, b, u);
-    finish(u);
-  }
-  static void finish(uint8_t* u) {
+  template <class F, class From>
+  static void finish(From, size_t, uint8_t* u) {
     for (size_t j = 0; j < 8; ++j) store_w(u + Plain::kVecs + 64 * j, take_off(Plain::vec(u, 0, j), kOffset));
   }
 };
@@ -94,7 +90,7 @@ inline void quant_rows(const LinearArgs& a) {
       const size_t n = n_block - first < kCutBlocks ? n_block - first : kCutBlocks;
       for (size_t at = first; at < first + n; ++at) {
         const uint8_t* unit = a.panels + i * a.panel_stride + at / (F::kUnit / 32) * F::kBytes;
-        P::template unpack<F>(unit, at % (F::kUnit / 32), scratch + (at - first) * P::kBytes);
+        unpack<P, F>(unit, at % (F::kUnit / 32), scratch + (at - first) * P::kBytes);
       }
       tile_cut<P, kWide>(cut_of<kWide>(panel, scratch, P::kBytes, first, n));
     }
@@ -109,7 +105,7 @@ inline void linear_quant(const LinearArgs& a) {
 // What linear_slices.inl.h makes of its pieces.
 template <class F, bool kWide, bool>
 struct PlainOf {
-  using Panel = TilePanel<32, F::kOffset, F::kHasMin, false>;
+  using Panel = TilePanel<F::kPairs ? 16 : 32, F::kOffset, F::kHasMin, F::kPairs>;
   static void rows(const LinearArgs& a) { tile_cut<Panel, kWide>(a); }
 };
 template <class F, bool kWide>

@@ -92,10 +92,35 @@ struct IQ4_NLPanel {  // as Q4_0
   static Vec scale(const uint8_t* u, size_t, size_t) { return half_row(u); }
   static Vec min(const uint8_t*, size_t, size_t) { return zero(); }
 };
-// Types of two groups a block: scale and min are whole numbers, times d and dmin. What short sums need of them
-// (linear_quant.inl.h): pairs of 16 bits in the lane of each output. Those are templates, since most units have no such
-// vectors and never ask.
-struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 16 k; two bits
+// Types of two groups a block: scale and min are whole numbers, times d and dmin. F::bytes(u, b, half) has 16 outputs of a group.
+// What short sums need of them (linear_quant.inl.h): pairs of 16 bits in the lane of each output. All are templates, since
+// most units have no such vectors and never ask, and since panels and slices lie differently.
+template <class F>
+struct LowHighScales {  // scale | min << 4
+  // (16 h + l) / 16 - 15 / 32 rounds to h.
+  template <class U>
+  static Vec min(U u, size_t b, size_t half) {
+    return round(mul_add(load_u8(F::bytes(u, b, half)), set1(1.0f / 16), set1(-15.0f / 32)));
+  }
+  template <class U>
+  static Vec scale(U u, size_t b, size_t half) {
+    return neg_mul_add(set1(16), min(u, b, half), load_u8(F::bytes(u, b, half)));
+  }
+  template <class U>
+  static IVec scale_twice(U u, size_t b, size_t half) { return twice_low4(F::bytes(u, b, half)); }
+  template <class U>
+  static IVec both_mins(U u, size_t b) { return both_high4(F::bytes(u, b, 0)); }
+};
+template <class F, int32_t kTheOffset>
+struct SignedScales {
+  template <class U>
+  static Vec scale(U u, size_t b, size_t half) { return load_i8(F::bytes(u, b, half)); }
+  template <class U>
+  static IVec scale_twice(U u, size_t b, size_t half) { return twice_i8(F::bytes(u, b, half)); }
+  template <class U>
+  static IVec offsets(U u, size_t b) { return both_i8(F::bytes(u, b, 0), static_cast<int16_t>(-kTheOffset)); }
+};
+struct Q2_KPanel : LowHighScales<Q2_KPanel> {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 16 k; two bits
   static constexpr size_t kUnit = 256, kBytes = 64 + 256 + 8 * 128, kGroup = 16;
   static constexpr int32_t kOffset = 0, kLargest = 3, kFoldedOffset = 0, kFoldedLargest = 15 * 3;
   static constexpr bool kHasMin = true, kPairs = true, kIsPlain = false;
@@ -103,34 +128,14 @@ struct Q2_KPanel {  // 256 k: d, dmin; 16 rows of bytes (scale | min << 4) per 1
   static const uint8_t* bytes(const uint8_t* u, size_t b, size_t half) { return u + 64 + 32 * b + 16 * half; }
   static Vec d(const uint8_t* u) { return half_row(u); }
   static Vec dmin(const uint8_t* u) { return half_row(u + 32); }
-  // (16 h + l) / 16 - 15 / 32 rounds to h.
-  static Vec min(const uint8_t* u, size_t b, size_t half) {
-    return round(mul_add(load_u8(bytes(u, b, half)), set1(1.0f / 16), set1(-15.0f / 32)));
-  }
-  static Vec scale(const uint8_t* u, size_t b, size_t half) {
-    return neg_mul_add(set1(16), min(u, b, half), load_u8(bytes(u, b, half)));
-  }
-  template <class U>
-  static IVec scale_twice(const U* u, size_t b, size_t half) { return twice_low4(bytes(u, b, half)); }
-  template <class U>
-  static IVec both_mins(const U* u, size_t b) { return both_high4(bytes(u, b, 0)); }
 };
-// d and 16 rows of signed scales, one for every 16 k.
-template <int32_t kTheOffset>
-struct SignedScales {
-  static const uint8_t* scales(const uint8_t* u, size_t b, size_t half) { return u + 32 + 32 * b + 16 * half; }
-  static Vec d(const uint8_t* u) { return half_row(u); }
-  static Vec scale(const uint8_t* u, size_t b, size_t half) { return load_i8(scales(u, b, half)); }
-  template <class U>
-  static IVec scale_twice(const U* u, size_t b, size_t half) { return twice_i8(scales(u, b, half)); }
-  template <class U>
-  static IVec offsets(const U* u, size_t b) { return both_i8(scales(u, b, 0), static_cast<int16_t>(-kTheOffset)); }
-};
-struct Q3_KPanel : SignedScales<4> {  // 256 k: d; 16 rows of signed scales per 16 k; three bits
+struct Q3_KPanel : SignedScales<Q3_KPanel, 4> {  // 256 k: d; 16 rows of signed scales per 16 k; three bits
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 192, kGroup = 16;
   static constexpr int32_t kOffset = 4, kLargest = 7, kFoldedOffset = 127, kFoldedLargest = 255;  // scales: -32 .. 31
   static constexpr bool kHasMin = false, kPairs = true, kIsPlain = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return three_bits(u + 288 + 192 * b, j); }
+  static const uint8_t* bytes(const uint8_t* u, size_t b, size_t half) { return u + 32 + 32 * b + 16 * half; }
+  static Vec d(const uint8_t* u) { return half_row(u); }
 };
 struct Q4_KPanel {  // 256 k: d, dmin; 8 rows of scales, 8 of minima; nibbles
   static constexpr size_t kUnit = 256, kBytes = 2368, kGroup = 32;
@@ -148,11 +153,13 @@ struct Q5_KPanel {  // as Q4_K, with five bits
   static Vec scale(const uint8_t* u, size_t b, size_t) { return half_row(u) * load_u8(u + 64 + 16 * b); }
   static Vec min(const uint8_t* u, size_t b, size_t) { return half_row(u + 32) * load_u8(u + 192 + 16 * b); }
 };
-struct Q6_KPanel : SignedScales<32> {  // 256 k: d; 16 rows of signed scales per 16 k; six bits
+struct Q6_KPanel : SignedScales<Q6_KPanel, 32> {  // 256 k: d; 16 rows of signed scales per 16 k; six bits
   static constexpr size_t kUnit = 256, kBytes = 32 + 256 + 8 * 384, kGroup = 16;
   static constexpr int32_t kOffset = 32, kLargest = 63;
   static constexpr bool kHasMin = false, kPairs = true, kIsPlain = false;
   static WVec vec(const uint8_t* u, size_t b, size_t j) { return six_bits(u + 288 + 384 * b, j); }
+  static const uint8_t* bytes(const uint8_t* u, size_t b, size_t half) { return u + 32 + 32 * b + 16 * half; }
+  static Vec d(const uint8_t* u) { return half_row(u); }
 };
 struct IQ4_XSPanel {  // 256 k: d; 8 rows of signed scales; nibbles
   static constexpr size_t kUnit = 256, kBytes = 32 + 128 + 8 * 256, kGroup = 32;

@@ -195,17 +195,6 @@ inline ActPairs load_pairs(const uint8_t* act) {  // as store_act left them
   }
   return {_mm256_srai_epi16(_mm256_slli_epi16(first, 8), 8), _mm256_srai_epi16(first, 8)};
 }
-constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
-template <bool kWide, int>
-inline IPart dot(IPart acc, WPart w, const uint8_t* act) {
-  const ActPairs a = load_pairs<kWide>(act);
-  return {dot_half(acc.v, w.v, a.even, a.odd)};
-}
-template <bool kWide, int>
-inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
-  const ActPairs a = load_pairs<kWide>(act);
-  return {dot_half(acc.lo, w.lo, a.even, a.odd), dot_half(acc.hi, w.hi, a.even, a.odd)};
-}
 // Products of activations of 8 bits and weights up to `largest` can be summed in 16 bits for some steps of four k, which
 // takes half the instructions. Each lane of 32 bits then holds two sums; `widen` adds them.
 constexpr size_t short_steps(int largest, bool wide) {
@@ -216,13 +205,24 @@ inline IPart short_dot(IPart acc, WPart w, const uint8_t* act) {
   __builtin_memcpy(&four, act, 4);
   return {_mm256_add_epi16(acc.v, _mm256_maddubs_epi16(w.v, _mm256_set1_epi32(four)))};
 }
+inline IPart widen(IPart a) { return {_mm256_madd_epi16(a.v, _mm256_set1_epi16(1))}; }
+constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
+template <bool kWide, int kLargest>
+inline IPart dot(IPart acc, WPart w, const uint8_t* act) {
+  if constexpr (short_steps(kLargest, kWide) > 0)
+    return {_mm256_add_epi32(acc.v, widen(short_dot(zero_part(), w, act)).v)};
+  const ActPairs a = load_pairs<kWide>(act);
+  return {dot_half(acc.v, w.v, a.even, a.odd)};
+}
+template <bool kWide, int>
+inline IVec dot(IVec acc, WVec w, const uint8_t* act) {
+  const ActPairs a = load_pairs<kWide>(act);
+  return {dot_half(acc.lo, w.lo, a.even, a.odd), dot_half(acc.hi, w.hi, a.even, a.odd)};
+}
 inline IVec short_dot(IVec acc, WVec w, const uint8_t* act) {
   return {short_dot(IPart{acc.lo}, WPart{w.lo}, act).v, short_dot(IPart{acc.hi}, WPart{w.hi}, act).v};
 }
-inline IVec widen(IVec a) {
-  const __m256i one = _mm256_set1_epi16(1);
-  return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
-}
+inline IVec widen(IVec a) { return {widen(IPart{a.lo}).v, widen(IPart{a.hi}).v}; }
 
 // The same of signed weights up to `most` either way and activations with 128 added: a product of two pairs, 2 * 255 * most,
 // must fit 16 bits, and so must what the sums end at, 2 * 127 * most a step.
