@@ -249,7 +249,7 @@ TEST_P(BlockExactness, holds_for_chunks_threads_and_instruction_sets) {
 
 // Half of a random model's units are active: after some tokens their matrices are laid out anew.
 TEST(block_exactness, holds_while_layouts_follow_the_zeros) {
-  for (const DType type : {DType::kQ8_0, DType::kQ4_1, DType::kF16, DType::kBF16}) {
+  for (const DType type : {DType::kQ8_0, DType::kQ4_1, DType::kQ5_K, DType::kQ6_K, DType::kF16, DType::kBF16}) {
     RandomModel spec;
     spec.n_embd = 256;
     spec.n_ffn = 512;

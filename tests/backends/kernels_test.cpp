@@ -276,13 +276,14 @@ TEST_P(LinearByUnit, can_become_panels) {
   ThreadPool pool(2);
   Arena arena;
   for (const size_t n_out : {16, 150, 272}) {
-    constexpr size_t cols = 256;
+    constexpr size_t cols = 768;
     const std::vector<std::byte> bytes = random_matrix(type, n_out * cols);
     const Matrix matrix{type, n_out, cols, bytes, "w"};
     const cpu::PackedMatrix want(matrix, PackOrder::kPanels, pool, arena);
     cpu::PackedMatrix changed(matrix, PackOrder::kByUnit, pool, arena);
     std::vector<AlignedBuffer> copies;
     for (size_t i = 0; i < pool.size(); ++i) copies.emplace_back(changed.slice_bytes());
+    EXPECT_EQ(copies[0].size() * kLanes, cpu::kSliceOutputs * want.bytes() / want.n_panel()) << "panels take a slice's place";
     changed.lay_in_panels(pool, copies);
     EXPECT_FALSE(changed.by_unit());
     EXPECT_EQ(changed.bytes(), want.bytes());

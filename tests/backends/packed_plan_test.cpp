@@ -16,7 +16,7 @@ using cpu::PackOrder;
 
 TEST(packed_linear, pieces_hold_every_panel_once) {
   ThreadPool pool(1);
-  for (const DType type : {DType::kQ4_0, DType::kQ6_K, DType::kF16})
+  for (const DType type : {DType::kQ4_0, DType::kQ3_K, DType::kF16})
     for (const size_t rows : {16, 80, 528, 8208})
       for (const size_t n_thread : {1, 2, 5}) {
         Arena arena;

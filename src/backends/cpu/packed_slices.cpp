@@ -78,7 +78,7 @@ void unslice_q45(const Byte* unit, size_t o, Byte* block) noexcept {
   if constexpr (Unit::kHigh > 0) std::memcpy(high, &fifth, sizeof fifth);
 }
 
-// Blocks of 256, whose scales have scales: kHalves of them at kD. `weight`: of value k of the 32 of `b`; `head`: their scales
+// Blocks of 256, whose scales have scales: some of them at kD. `weight`: of value k of the 32 of `b`; `head`: their scales
 // (and minima) in bytes; the others are the reverse, into a block of zeros.
 template <class Type>
 void slice_256(const Byte* in, size_t o, Byte* out) noexcept {

@@ -16,12 +16,12 @@ constexpr size_t kSliceOutputs = 128;
 template <size_t kHeadBytes, size_t kLowBits, size_t kHighBits = 0, size_t kTailBytes = 0>
 struct SliceUnit {
   static constexpr size_t kHead = kHeadBytes, kLow = kLowBits, kHigh = kHighBits, kTail = kTailBytes;
-  static constexpr size_t kParts = kHead / 64, kLines = 8 * kLow / kParts, kHighLines = 8 * kHigh / kParts;  // of each part
-  static constexpr size_t kPart = 64 * (1 + kLines + kHighLines), kBytes = kParts * kPart, kEight = 8 * kBytes + kTail;
+  static constexpr size_t kHeadLines = kHead / 64, kLines = 8 * kLow / kHeadLines, kHighLines = 8 * kHigh / kHeadLines;  // of each part
+  static constexpr size_t kPart = 64 * (1 + kLines + kHighLines), kBytes = kHeadLines * kPart, kEight = 8 * kBytes + kTail;
   static constexpr size_t kHalf = 32 / kLines * kPart;
   static constexpr size_t kEvery = kHigh > 0 ? kLow / kHigh : 1;          // so many lines have one of high bits
   static constexpr size_t kTailEvery = kTail > 0 ? 512 / kTail : 1;       // so many units have a line of the tail
-  static_assert(kHead % 64 == 0 && 8 * kLow % kParts == 0 && 8 * kHigh % kParts == 0 && (kTail == 0 || 512 % kTail == 0));
+  static_assert(kHead % 64 == 0 && 8 * kLow % kHeadLines == 0 && 8 * kHigh % kHeadLines == 0 && (kTail == 0 || 512 % kTail == 0));
 
   [[gnu::always_inline]] static constexpr size_t unit_at(size_t block) {
     return block * kBytes + (kTail > 0 ? block / kTailEvery * 64 : 0);

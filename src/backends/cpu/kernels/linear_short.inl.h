@@ -87,7 +87,8 @@ inline void short_tile(const uint8_t* w, const ShortActs* acts, size_t lane, siz
         total[n] = run == 0 ? more : total[n] + more;
       }
     }
-    const Vec scale = load(reinterpret_cast<const float*>(w)), min = P::kHasMin ? load(reinterpret_cast<const float*>(w + 64)) : zero();
+    const Vec scale = load(reinterpret_cast<const float*>(w));
+    const Vec min = P::kHasMin ? load(reinterpret_cast<const float*>(w + 64)) : zero();
 #pragma GCC unroll 16
     for (size_t n = 0; n < N; ++n) {
       if constexpr (P::kHasMin && P::kPairs) {

@@ -10,6 +10,7 @@
 
 constexpr size_t kSlicePanels = kSliceOutputs / kLanes;
 
+alignas(64) constexpr uint8_t kZeros[64] = {};
 // Where the weights of four k of a unit lie.
 template <class Unit>
 struct FourRows {
@@ -27,7 +28,6 @@ struct FourRows {
   }
   // Reads zeros for those of places i .. i + 3 that are not in [first, last).
   void keep(size_t i, size_t first, size_t last) {
-    alignas(64) static constexpr uint8_t kZeros[64] = {};
 #pragma GCC unroll 4
     for (size_t s = 0; s < 4; ++s) {
       const bool kept = i + s >= first && i + s < last;
@@ -93,7 +93,10 @@ inline Vec tail_row(SlicePanel u, size_t i) {
 template <class Unit>
 struct HalfScales : Unit {  // minima, which the file adds
   static Vec scale(SlicePanel u, size_t, size_t) { return half_row(u.unit + Unit::head_at(32 * u.p)); }
-  static Vec min(SlicePanel u, size_t, size_t) { return zero() - half_row(u.unit + Unit::head_at(2 * kSliceOutputs + 32 * u.p)); }
+  static Vec min(SlicePanel u, size_t, size_t) {
+    static_assert(Unit::kHead == 4 * kSliceOutputs);
+    return zero() - half_row(u.unit + Unit::head_at(2 * kSliceOutputs + 32 * u.p));
+  }
 };
 template <class Unit>
 struct ByteScales : Unit {
@@ -111,9 +114,10 @@ struct PairBytes : Unit {  // a panel's bytes of both groups side by side
   static const uint8_t* bytes(SlicePanel u, size_t, size_t half) { return u.unit + Unit::head_at(32 * u.p + 16 * half); }
   static Vec d(SlicePanel u) { return tail_row<Unit>(u, 0); }
 };
-// A line of the tail, if there is one behind block b.
+// A line of the tail of the next eight, whose first unit wants all of it.
 template <class Unit>
-inline void fetch_tail(const uint8_t* slice, size_t b) {
+inline void fetch_tail(const uint8_t* slice, size_t now) {
+  const size_t b = now + 8;
   if (Unit::kTail > 0 && b % Unit::kTailEvery == Unit::kTailEvery - 1) prefetch_far(slice + Unit::unit_at(b) + Unit::kBytes);
 }
 
@@ -142,7 +146,7 @@ template <class F, bool kWide>
 inline void dense_rows(const LinearArgs& a) {
   using Plain = PlainOf<F, kWide, F::kPairs>;
   using Panel = typename Plain::Panel;
-  // Blocks at once: up to 88 KB of stack, which stay in the second-level cache; fewer times few rows, so that memory rests for
+  // Blocks at once: up to 112 KB of stack, which stay in the second-level cache; fewer times few rows, so that memory rests for
   // shorter times. What comes kAhead blocks later is fetched as a block is unpacked.
   constexpr size_t kMostCut = 16, kFewCut = 4, kAhead = 4;
   static_assert(kMostCut <= kCutBlocks);

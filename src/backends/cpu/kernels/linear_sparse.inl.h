@@ -42,7 +42,8 @@ template <class F, bool kWide>
 constexpr bool kShortSums = short_steps(F::kLargest, kWide) >= 8;
 // Sums of a unit's products: places [first, last) of its list.
 template <class F, bool kWide>
-inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* list, size_t first, size_t last, IVec (&totals)[kSlicePanels]) {
+inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* list, size_t first, size_t last,
+                       IVec (&totals)[kSlicePanels]) {
   constexpr size_t kPlanes = act_planes(kWide);
   IVec sums[kPlanes][kSlicePanels];
   for (size_t part = 0; part < kParts; ++part) {
