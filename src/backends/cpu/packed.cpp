@@ -21,7 +21,7 @@ PackedMatrix::PackedMatrix(const Matrix& matrix, PackOrder order, ThreadPool& po
       slices_(order == PackOrder::kByUnit ? find_slice_packer(matrix.dtype) : nullptr),
       by_unit_(slices_ != nullptr) {
   if (slices_) {
-    set_layout(slices_->pack, slices_->unit, slices_->unit_bytes);
+    set_layout(slices_->pack, slices_->unit, slices_->head_bytes + slices_->row_bytes);
   } else if (packer_) {
     set_layout(packer_->pack, packer_->unit, packer_->unit_bytes);
   } else {
@@ -79,11 +79,13 @@ void PackedMatrix::lay_in_panels(ThreadPool& pool, std::span<const AlignedBuffer
 }
 
 void PackedMatrix::panel_of_slice(const SlicePacker& slices, const std::byte* slice, size_t p, std::byte* out) const {
-  for (size_t unit = 0; unit < matrix_.cols / packer_->unit; ++unit) {
+  const size_t n_unit = matrix_.cols / packer_->unit;
+  for (size_t unit = 0; unit < n_unit; ++unit) {
     std::byte blocks[kLanes][kMostBlockBytes];
     const std::byte* rows[kLanes];
     for (size_t lane = 0; lane < kLanes; ++lane) {
-      slices.unpack_output(slice + unit * slices.unit_bytes, p * kLanes + lane, blocks[lane]);
+      slices.unpack_output(slice + unit * slices.head_bytes, slice + n_unit * slices.head_bytes + unit * slices.row_bytes,
+                           p * kLanes + lane, blocks[lane]);
       rows[lane] = blocks[lane];
     }
     packer_->pack_unit(rows, out + unit * unit_bytes_);
@@ -123,10 +125,10 @@ void PackedMatrix::locate(const Tile& tile, LinearArgs& args) const {
 void PackedMatrix::pack_slice(size_t slice) {
   const size_t first = slice * kSliceOutputs, row_bytes = bytes_of(matrix_.dtype, matrix_.cols);
   const size_t count = std::min(kSliceOutputs, matrix_.rows - first);
-  std::byte* out = packed_ + slice * panel_bytes_;
-  for (size_t k = 0; k < matrix_.cols; k += slices_->unit, out += slices_->unit_bytes)
+  std::byte *head = packed_ + slice * panel_bytes_, *rows = head + matrix_.cols / slices_->unit * slices_->head_bytes;
+  for (size_t k = 0; k < matrix_.cols; k += slices_->unit, head += slices_->head_bytes, rows += slices_->row_bytes)
     for (size_t o = 0; o < count; ++o)
-      slices_->pack_output(matrix_.bytes.data() + (first + o) * row_bytes + bytes_of(matrix_.dtype, k), o, out);
+      slices_->pack_output(matrix_.bytes.data() + (first + o) * row_bytes + bytes_of(matrix_.dtype, k), o, head, rows);
 }
 
 void PackedMatrix::pack_float_slice(size_t slice) {

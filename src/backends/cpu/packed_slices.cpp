@@ -13,39 +13,34 @@ using blocks::Byte;
 // Where output o lies in 64 bytes of a row.
 size_t place(size_t o) noexcept { return o % 16 / 4 * 16 + o % 64 / 16 * 4 + o % 4; }
 
-template <class Unit>
-void put_head(size_t i, size_t o, const Byte* half, Byte* unit) noexcept {
-  std::memcpy(unit + Unit::head_at(2 * (kSliceOutputs * i + o)), half, 2);
-}
-template <class Unit>
-void get_head(size_t i, size_t o, const Byte* unit, Byte* half) noexcept {
-  std::memcpy(half, unit + Unit::head_at(2 * (kSliceOutputs * i + o)), 2);
-}
+// The i-th scale (or minimum) of output o.
+Byte* half_at(Byte* halves, size_t i, size_t o) noexcept { return halves + 2 * (kSliceOutputs * i + o); }
+const Byte* half_at(const Byte* halves, size_t i, size_t o) noexcept { return halves + 2 * (kSliceOutputs * i + o); }
 
 size_t byte_at(size_t k, size_t o) noexcept { return Slice8Unit::row_at(k) + o / 64 * Slice8Unit::kHalf + place(o); }
-void slice_q8_0(const Byte* in, size_t o, Byte* unit) noexcept {
-  put_head<Slice8Unit>(0, o, in, unit);
-  for (size_t k = 0; k < 32; ++k) unit[byte_at(k, o)] = in[2 + k] ^ Byte{0x80};
+void slice_q8_0(const Byte* in, size_t o, Byte* head, Byte* rows) noexcept {
+  std::memcpy(half_at(head, 0, o), in, 2);
+  for (size_t k = 0; k < 32; ++k) rows[byte_at(k, o)] = in[2 + k] ^ Byte{0x80};
 }
-void unslice_q8_0(const Byte* unit, size_t o, Byte* block) noexcept {
-  get_head<Slice8Unit>(0, o, unit, block);
-  for (size_t k = 0; k < 32; ++k) block[2 + k] = unit[byte_at(k, o)] ^ Byte{0x80};
+void unslice_q8_0(const Byte* head, const Byte* rows, size_t o, Byte* block) noexcept {
+  std::memcpy(block, half_at(head, 0, o), 2);
+  for (size_t k = 0; k < 32; ++k) block[2 + k] = rows[byte_at(k, o)] ^ Byte{0x80};
 }
 
 // A weight of fewer bits.
 template <class Unit>
-void put_weight(size_t k, size_t o, unsigned weight, Byte* unit) noexcept {
+void put_weight(size_t k, size_t o, unsigned weight, Byte* rows) noexcept {
   const size_t second = o / 64;
-  unit[Unit::row_at(k) + place(o)] |= static_cast<Byte>((weight & 15) << 4 * second);
+  rows[Unit::row_at(k) + place(o)] |= static_cast<Byte>((weight & 15) << 4 * second);
   if constexpr (Unit::kHigh > 0)
-    unit[Unit::high_at(k) + place(o)] |= static_cast<Byte>(weight >> 4 << (Unit::high_shift(k) + second * Unit::kHigh));
+    rows[Unit::high_at(k) + place(o)] |= static_cast<Byte>(weight >> 4 << (Unit::high_shift(k) + second * Unit::kHigh));
 }
 template <class Unit>
-unsigned get_weight(size_t k, size_t o, const Byte* unit) noexcept {
+unsigned get_weight(size_t k, size_t o, const Byte* rows) noexcept {
   const size_t second = o / 64;
-  unsigned weight = blocks::u8(unit + Unit::row_at(k) + place(o)) >> 4 * second & 15;
+  unsigned weight = blocks::u8(rows + Unit::row_at(k) + place(o)) >> 4 * second & 15;
   if constexpr (Unit::kHigh > 0) {
-    const unsigned high = blocks::u8(unit + Unit::high_at(k) + place(o)) >> (Unit::high_shift(k) + second * Unit::kHigh);
+    const unsigned high = blocks::u8(rows + Unit::high_at(k) + place(o)) >> (Unit::high_shift(k) + second * Unit::kHigh);
     weight |= (high & ((1 << Unit::kHigh) - 1)) << 4;
   }
   return weight;
@@ -55,23 +50,23 @@ unsigned get_weight(size_t k, size_t o, const Byte* unit) noexcept {
 template <class Unit>
 constexpr size_t kHalves = Unit::kHead / (2 * kSliceOutputs);
 template <class Unit>
-void slice_q45(const Byte* in, size_t o, Byte* unit) noexcept {
-  for (size_t i = 0; i < kHalves<Unit>; ++i) put_head<Unit>(i, o, in + 2 * i, unit);
+void slice_q45(const Byte* in, size_t o, Byte* head, Byte* rows) noexcept {
+  for (size_t i = 0; i < kHalves<Unit>; ++i) std::memcpy(half_at(head, i, o), in + 2 * i, 2);
   const Byte* const high = in + 2 * kHalves<Unit>;
   const uint32_t fifth = Unit::kHigh > 0 ? blocks::load<uint32_t>(high) : 0;
   for (size_t k = 0; k < 32; ++k) {
     const unsigned nibble = blocks::u8(high + 4 * Unit::kHigh + k % 16) >> k / 16 * 4 & 15;
-    put_weight<Unit>(k, o, nibble | (fifth >> k & 1) << 4, unit);
+    put_weight<Unit>(k, o, nibble | (fifth >> k & 1) << 4, rows);
   }
 }
 template <class Unit>
-void unslice_q45(const Byte* unit, size_t o, Byte* block) noexcept {
-  for (size_t i = 0; i < kHalves<Unit>; ++i) get_head<Unit>(i, o, unit, block + 2 * i);
+void unslice_q45(const Byte* head, const Byte* rows, size_t o, Byte* block) noexcept {
+  for (size_t i = 0; i < kHalves<Unit>; ++i) std::memcpy(block + 2 * i, half_at(head, i, o), 2);
   Byte* const high = block + 2 * kHalves<Unit>;
   uint32_t fifth = 0;
   std::memset(high + 4 * Unit::kHigh, 0, 16);
   for (size_t k = 0; k < 32; ++k) {
-    const unsigned weight = get_weight<Unit>(k, o, unit);
+    const unsigned weight = get_weight<Unit>(k, o, rows);
     high[4 * Unit::kHigh + k % 16] |= static_cast<Byte>((weight & 15) << k / 16 * 4);
     fifth |= (weight >> 4) << k;
   }
@@ -81,26 +76,24 @@ void unslice_q45(const Byte* unit, size_t o, Byte* block) noexcept {
 // Blocks of 256, whose scales have scales: some of them at kD. `weight`: of value k of the 32 of `b`; `head`: their scales
 // (and minima) in bytes; the others are the reverse, into a block of zeros.
 template <class Type>
-void slice_256(const Byte* in, size_t o, Byte* out) noexcept {
+void slice_256(const Byte* in, size_t o, Byte* heads, Byte* rows) noexcept {
   using Unit = typename Type::Unit;
   for (size_t i = 0; i < Unit::kTail / (2 * kSliceOutputs); ++i)
-    std::memcpy(out + Unit::tail_at(0, 2 * (kSliceOutputs * i + o)), in + Type::kD + 2 * i, 2);
+    std::memcpy(half_at(heads + Unit::tail_at(0), i, o), in + Type::kD + 2 * i, 2);
   for (unsigned b = 0; b < 8; ++b) {
-    Byte* const unit = out + Unit::unit_at(b);
-    Type::head(in, b, o, unit);
-    for (size_t k = 0; k < 32; ++k) put_weight<Unit>(k, o, Type::weight(in, b, k), unit);
+    Type::head(in, b, o, heads + Unit::head_at(b));
+    for (size_t k = 0; k < 32; ++k) put_weight<Unit>(k, o, Type::weight(in, b, k), rows + b * Unit::kRows);
   }
 }
 template <class Type>
-void unslice_256(const Byte* slice, size_t o, Byte* block) noexcept {
+void unslice_256(const Byte* heads, const Byte* rows, size_t o, Byte* block) noexcept {
   using Unit = typename Type::Unit;
   std::memset(block, 0, info(Type::kDType).block_bytes);
   for (size_t i = 0; i < Unit::kTail / (2 * kSliceOutputs); ++i)
-    std::memcpy(block + Type::kD + 2 * i, slice + Unit::tail_at(0, 2 * (kSliceOutputs * i + o)), 2);
+    std::memcpy(block + Type::kD + 2 * i, half_at(heads + Unit::tail_at(0), i, o), 2);
   for (unsigned b = 0; b < 8; ++b) {
-    const Byte* const unit = slice + Unit::unit_at(b);
-    Type::put_head(unit, b, o, block);
-    for (size_t k = 0; k < 32; ++k) Type::put(get_weight<Unit>(k, o, unit), b, k, block);
+    Type::put_head(heads + Unit::head_at(b), b, o, block);
+    for (size_t k = 0; k < 32; ++k) Type::put(get_weight<Unit>(k, o, rows + b * Unit::kRows), b, k, block);
   }
 }
 unsigned bits(const Byte* byte, unsigned shift, unsigned mask) noexcept { return blocks::u8(byte) >> shift & mask; }
@@ -112,13 +105,13 @@ struct Q45_K {
   using Unit = TheUnit;
   static constexpr DType kDType = kTheDType;
   static constexpr size_t kD = 0, kHigh = 16, kNibbles = kHigh + 32 * Unit::kHigh;
-  static void head(const Byte* in, unsigned b, size_t o, Byte* unit) noexcept {
+  static void head(const Byte* in, unsigned b, size_t o, Byte* to) noexcept {
     const blocks::ScaleMin s = blocks::k_scale_min(in + 4, b);
-    unit[Unit::head_at(o)] = static_cast<Byte>(s.scale);
-    unit[Unit::head_at(kSliceOutputs + o)] = static_cast<Byte>(s.min);
+    to[o] = static_cast<Byte>(s.scale);
+    to[kSliceOutputs + o] = static_cast<Byte>(s.min);
   }
-  static void put_head(const Byte* unit, unsigned b, size_t o, Byte* block) noexcept {
-    const Byte scale = unit[Unit::head_at(o)], min = unit[Unit::head_at(kSliceOutputs + o)];
+  static void put_head(const Byte* from, unsigned b, size_t o, Byte* block) noexcept {
+    const Byte scale = from[o], min = from[kSliceOutputs + o];
     if (b < 4) {
       block[4 + b] |= scale;
       block[8 + b] |= min;
@@ -141,11 +134,11 @@ struct IQ4_XS {  // d; two, then four bits of the scales with 32 added; nibbles
   using Unit = Slice4SignedUnit;
   static constexpr DType kDType = DType::kIQ4_XS;
   static constexpr size_t kD = 0, kNibbles = 8;
-  static void head(const Byte* in, unsigned b, size_t o, Byte* unit) noexcept {
-    unit[Unit::head_at(o)] = static_cast<Byte>(blocks::iq4_xs_scale(in, b));
+  static void head(const Byte* in, unsigned b, size_t o, Byte* to) noexcept {
+    to[o] = static_cast<Byte>(blocks::iq4_xs_scale(in, b));
   }
-  static void put_head(const Byte* unit, unsigned b, size_t o, Byte* block) noexcept {
-    const auto scale = static_cast<unsigned>(blocks::i8(unit + Unit::head_at(o)) + 32);
+  static void put_head(const Byte* from, unsigned b, size_t o, Byte* block) noexcept {
+    const auto scale = static_cast<unsigned>(blocks::i8(from + o) + 32);
     put_bits(block + 2 + b / 4, 2 * (b % 4), scale >> 4);
     put_bits(block + 4 + b / 2, 4 * (b % 2), scale & 15);
   }
@@ -160,12 +153,12 @@ struct Q6_K {  // four bits; two bits; scales of each 16; d
   using Unit = Slice6PairUnit;
   static constexpr DType kDType = DType::kQ6_K;
   static constexpr size_t kHigh = 128, kScales = 192, kD = 208;
-  static size_t scale_at(size_t half, size_t o) noexcept { return Unit::head_at(o / kLanes * 32 + 16 * half + o % kLanes); }
-  static void head(const Byte* in, unsigned b, size_t o, Byte* unit) noexcept {
-    for (size_t half = 0; half < 2; ++half) unit[scale_at(half, o)] = in[kScales + 2 * b + half];
+  static size_t scale_at(size_t half, size_t o) noexcept { return o / kLanes * 32 + 16 * half + o % kLanes; }
+  static void head(const Byte* in, unsigned b, size_t o, Byte* to) noexcept {
+    for (size_t half = 0; half < 2; ++half) to[scale_at(half, o)] = in[kScales + 2 * b + half];
   }
-  static void put_head(const Byte* unit, unsigned b, size_t o, Byte* block) noexcept {
-    for (size_t half = 0; half < 2; ++half) block[kScales + 2 * b + half] = unit[scale_at(half, o)];
+  static void put_head(const Byte* from, unsigned b, size_t o, Byte* block) noexcept {
+    for (size_t half = 0; half < 2; ++half) block[kScales + 2 * b + half] = from[scale_at(half, o)];
   }
   static size_t low(unsigned b, size_t k) noexcept { return 64 * (b / 4) + 32 * (b % 2) + k; }
   static unsigned weight(const Byte* in, unsigned b, size_t k) noexcept {
@@ -179,14 +172,14 @@ struct Q6_K {  // four bits; two bits; scales of each 16; d
 
 template <class Unit>
 constexpr SlicePacker of_32(DType dtype, Pack pack) {
-  return {dtype, pack, 32, Unit::kBytes, slice_q45<Unit>, unslice_q45<Unit>};
+  return {dtype, pack, 32, Unit::kHead, Unit::kRows, slice_q45<Unit>, unslice_q45<Unit>};
 }
 template <class Type>
 constexpr SlicePacker of_256(Pack pack) {
-  return {Type::kDType, pack, 256, Type::Unit::kEight, slice_256<Type>, unslice_256<Type>};
+  return {Type::kDType, pack, 256, Type::Unit::head_at(8), 8 * Type::Unit::kRows, slice_256<Type>, unslice_256<Type>};
 }
 constexpr SlicePacker kSlicePackers[] = {
-    {DType::kQ8_0, Pack::kQ8_0, 32, Slice8Unit::kBytes, slice_q8_0, unslice_q8_0},
+    {DType::kQ8_0, Pack::kQ8_0, 32, Slice8Unit::kHead, Slice8Unit::kRows, slice_q8_0, unslice_q8_0},
     of_32<Slice4Unit>(DType::kQ4_0, Pack::kQ4_0),
     of_32<Slice4MinUnit>(DType::kQ4_1, Pack::kQ4_1),
     of_32<Slice5Unit>(DType::kQ5_0, Pack::kQ5_0),

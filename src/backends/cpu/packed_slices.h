@@ -10,10 +10,10 @@ namespace rwkv::cpu {
 struct SlicePacker {
   DType dtype;
   Pack pack;
-  size_t unit, unit_bytes;  // values of k, and their bytes of 128 outputs
-  // Adds output `o` of one unit, whose block is `in`; `out` was all zeros before the first.
-  void (*pack_output)(const std::byte* in, size_t o, std::byte* out) noexcept;
-  void (*unpack_output)(const std::byte* unit, size_t o, std::byte* block) noexcept;  // the reverse
+  size_t unit, head_bytes, row_bytes;  // values of k, and their bytes of 128 outputs: heads of all units come first in a slice
+  // Adds output `o` of one unit, whose block is `in`; `head` and `rows` were all zeros before the first.
+  void (*pack_output)(const std::byte* in, size_t o, std::byte* head, std::byte* rows) noexcept;
+  void (*unpack_output)(const std::byte* head, const std::byte* rows, size_t o, std::byte* block) noexcept;  // the reverse
 };
 
 const SlicePacker* find_slice_packer(DType dtype) noexcept;  // null: not of blocks, or not stored by unit

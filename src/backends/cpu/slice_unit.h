@@ -8,37 +8,29 @@ namespace rwkv::cpu {
 
 constexpr size_t kSliceOutputs = 128;
 
-// A unit, 32 k of kSliceOutputs outputs: a line of 64 bytes of the head, some lines of weights, and again. So few of the
-// lines that are read are neighbours: two that follow each other tell the core of a stream, and it fetches more that nobody
-// reads. kTail: bytes of each eight units, for scales of scales; they lie behind them, a line at a time.
-// A line of weights: k's bytes of 64 outputs, and kHalf further on those of the others; or kLow = 4 bits of outputs o and
-// 64 + o in a byte. Lines of kHigh bits more, of 4 / kHigh k each, lie amid lines of other k.
+// A slice: the heads of all its units, 32 k of kSliceOutputs outputs each, then their rows of weights. Heads are read from first
+// to last, rows here and there: two lines of 64 bytes that follow each other tell the core of a stream, and it fetches what
+// nobody reads. kTail: bytes behind the heads of each eight units, for scales of scales.
+// A row: 64 bytes of k, and kHalf further on those of the other 64 outputs; or kLow = 4 bits of outputs o and 64 + o in a
+// byte. Lines of kHigh bits more, of 4 / kHigh k each, lie amid rows of other k.
 template <size_t kHeadBytes, size_t kLowBits, size_t kHighBits = 0, size_t kTailBytes = 0>
 struct SliceUnit {
   static constexpr size_t kHead = kHeadBytes, kLow = kLowBits, kHigh = kHighBits, kTail = kTailBytes;
-  static constexpr size_t kHeadLines = kHead / 64, kLines = 8 * kLow / kHeadLines, kHighLines = 8 * kHigh / kHeadLines;  // of each part
-  static constexpr size_t kPart = 64 * (1 + kLines + kHighLines), kBytes = kHeadLines * kPart, kEight = 8 * kBytes + kTail;
-  static constexpr size_t kHalf = 32 / kLines * kPart;
-  static constexpr size_t kEvery = kHigh > 0 ? kLow / kHigh : 1;          // so many lines have one of high bits
-  static constexpr size_t kTailEvery = kTail > 0 ? 512 / kTail : 1;       // so many units have a line of the tail
-  static_assert(kHead % 64 == 0 && 8 * kLow % kHeadLines == 0 && 8 * kHigh % kHeadLines == 0 && (kTail == 0 || 512 % kTail == 0));
+  static constexpr size_t kRows = 64 * 8 * (kLow + kHigh), kHalf = 32 * 64;
+  static constexpr size_t kEvery = kHigh > 0 ? kLow / kHigh : 64;  // so many rows have a line of high bits
+  static_assert(kHead % 64 == 0 && kTail % 64 == 0);
 
-  [[gnu::always_inline]] static constexpr size_t unit_at(size_t block) {
-    return block * kBytes + (kTail > 0 ? block / kTailEvery * 64 : 0);
+  // Of a slice:
+  [[gnu::always_inline]] static constexpr size_t head_at(size_t block) { return block * kHead + block / 8 * kTail; }
+  [[gnu::always_inline]] static constexpr size_t tail_at(size_t block) { return head_at(block / 8 * 8) + 8 * kHead; }
+  [[gnu::always_inline]] static constexpr size_t rows_at(size_t n_block, size_t block) {
+    return head_at(n_block) + block * kRows;
   }
-  // A byte of the tail of the eight to which `block` belongs.
-  [[gnu::always_inline]] static constexpr size_t tail_at(size_t block, size_t byte) {
-    return unit_at(block / 8 * 8 + (byte / 64 + 1) * kTailEvery - 1) + kBytes + byte % 64;
-  }
-  // Of a unit:
-  [[gnu::always_inline]] static constexpr size_t head_at(size_t byte) { return byte / 64 * kPart + byte % 64; }
-  [[gnu::always_inline]] static constexpr size_t row_at(size_t k) {
-    const size_t i = k % kLines;
-    return k / kLines * kPart + 64 * (1 + i + (kHigh > 0 ? (i + kEvery / 2) / kEvery : 0));
-  }
+  // Of a unit's rows:
+  [[gnu::always_inline]] static constexpr size_t row_at(size_t k) { return 64 * (k + (k + kEvery / 2) / kEvery); }
   [[gnu::always_inline]] static constexpr size_t high_at(size_t k) {
-    const size_t line = k * kHigh / 4 ^ 1, i = line % kHighLines;
-    return line / kHighLines * kPart + 64 * (1 + i * kEvery + kEvery / 2 + i);
+    const size_t line = k * kHigh / 4 ^ 1;
+    return 64 * (line * kEvery + kEvery / 2 + line);
   }
   // The first bit of k in a byte of its line of high bits.
   [[gnu::always_inline]] static constexpr unsigned high_shift(size_t k) { return 2 * kHigh * k % 8; }

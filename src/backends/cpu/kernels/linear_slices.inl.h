@@ -4,7 +4,7 @@
 // are 0, and fma(0, scale, acc) is acc. With more than kSparseRows rows the active k of all of them are nearly all
 // k: then a piece of the slice is turned into panels of bytes and multiplied as any matrix is.
 //
-//   a unit (32 k): scales and weights in the places of SliceUnit (slice_unit.h)
+//   where scales and weights lie: SliceUnit (slice_unit.h)
 //   inside each 64 bytes of weights: byte 16 L + 4 m + i is output 16 m + 4 L + i (L, m, i < 4), in which order four rows
 //   interleave to four vectors of a panel
 
@@ -16,12 +16,12 @@ template <class Unit>
 struct FourRows {
   const uint8_t *low[4], *high[4];
   unsigned shift[4];  // of high
-  FourRows(const uint8_t* unit, const uint8_t* k) {
+  FourRows(const uint8_t* rows, const uint8_t* k) {
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; ++i) {
-      low[i] = unit + Unit::row_at(k[i]);
+      low[i] = rows + Unit::row_at(k[i]);
       if constexpr (Unit::kHigh > 0) {
-        high[i] = unit + Unit::high_at(k[i]);
+        high[i] = rows + Unit::high_at(k[i]);
         shift[i] = Unit::high_shift(k[i]);
       }
     }
@@ -75,51 +75,50 @@ inline void four_weights(const FourRows<Unit>& r, size_t part, Use f) {
   }
 }
 
-// Outputs of panel p of a unit; `eight`: the first of the eight units that it is one of.
+// Outputs of panel p of a unit: its head, and the tail of its eight.
 struct SlicePanel {
-  const uint8_t *unit, *eight;
+  const uint8_t *head, *tail;
   size_t p;
 };
 template <class F>
-inline SlicePanel slice_panel(const uint8_t* slice, size_t block, size_t p) {
-  return {slice + F::unit_at(block), slice + F::unit_at(block / 8 * 8), p};
-}
+struct SliceParts {
+  const uint8_t* slice;
+  size_t n_block;
+  size_t bytes() const { return F::rows_at(n_block, n_block); }
+  SlicePanel panel(size_t block, size_t p) const { return {slice + F::head_at(block), slice + F::tail_at(block), p}; }
+  const uint8_t* rows(size_t block) const { return slice + F::rows_at(n_block, block); }
+  // Into the second-level cache, what a block reads of the heads.
+  void fetch_head(size_t block) const {
+    for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(slice + F::head_at(block) + byte);
+    if (block % 8 != 0) return;
+    for (size_t byte = 0; byte < F::kTail; byte += 64) prefetch_far(slice + F::tail_at(block) + byte);
+  }
+};
 // The i-th scale of the scales.
-template <class Unit>
-inline Vec tail_row(SlicePanel u, size_t i) {
-  return half_row(u.eight + Unit::tail_at(0, 2 * (kSliceOutputs * i + kLanes * u.p)));
-}
+inline Vec tail_row(SlicePanel u, size_t i) { return half_row(u.tail + 2 * (kSliceOutputs * i + kLanes * u.p)); }
 // How types have their scales; minima are taken off. Names and arguments are those of the panels' types (quant_formats.inl.h).
 template <class Unit>
 struct HalfScales : Unit {  // minima, which the file adds
-  static Vec scale(SlicePanel u, size_t, size_t) { return half_row(u.unit + Unit::head_at(32 * u.p)); }
+  static Vec scale(SlicePanel u, size_t, size_t) { return half_row(u.head + 32 * u.p); }
   static Vec min(SlicePanel u, size_t, size_t) {
     static_assert(Unit::kHead == 4 * kSliceOutputs);
-    return zero() - half_row(u.unit + Unit::head_at(2 * kSliceOutputs + 32 * u.p));
+    return zero() - half_row(u.head + 2 * kSliceOutputs + 32 * u.p);
   }
 };
 template <class Unit>
 struct ByteScales : Unit {
-  static Vec scale(SlicePanel u, size_t, size_t) { return tail_row<Unit>(u, 0) * load_u8(u.unit + Unit::head_at(16 * u.p)); }
-  static Vec min(SlicePanel u, size_t, size_t) {
-    return tail_row<Unit>(u, 1) * load_u8(u.unit + Unit::head_at(kSliceOutputs + 16 * u.p));
-  }
+  static Vec scale(SlicePanel u, size_t, size_t) { return tail_row(u, 0) * load_u8(u.head + 16 * u.p); }
+  static Vec min(SlicePanel u, size_t, size_t) { return tail_row(u, 1) * load_u8(u.head + kSliceOutputs + 16 * u.p); }
 };
 template <class Unit>
 struct SignedByteScales : Unit {
-  static Vec scale(SlicePanel u, size_t, size_t) { return tail_row<Unit>(u, 0) * load_i8(u.unit + Unit::head_at(16 * u.p)); }
+  static Vec scale(SlicePanel u, size_t, size_t) { return tail_row(u, 0) * load_i8(u.head + 16 * u.p); }
 };
 template <class Unit>
 struct PairBytes : Unit {  // a panel's bytes of both groups side by side
-  static const uint8_t* bytes(SlicePanel u, size_t, size_t half) { return u.unit + Unit::head_at(32 * u.p + 16 * half); }
-  static Vec d(SlicePanel u) { return tail_row<Unit>(u, 0); }
+  static const uint8_t* bytes(SlicePanel u, size_t, size_t half) { return u.head + 32 * u.p + 16 * half; }
+  static Vec d(SlicePanel u) { return tail_row(u, 0); }
 };
-// A line of the tail of the next eight, whose first unit wants all of it.
-template <class Unit>
-inline void fetch_tail(const uint8_t* slice, size_t now) {
-  const size_t b = now + 8;
-  if (Unit::kTail > 0 && b % Unit::kTailEvery == Unit::kTailEvery - 1) prefetch_far(slice + Unit::unit_at(b) + Unit::kBytes);
-}
 
 template <class Panel, class Scales>
 struct Slice : Scales {
@@ -154,25 +153,26 @@ inline void dense_rows(const LinearArgs& a) {
   const bool few = a.rows <= kFewRows;
   const size_t cut = few ? kFewCut : kMostCut;
   const size_t n_block = a.k / 32;
+  const SliceParts<F> slice{a.panels, n_block};
   for (size_t first = 0; first < n_block; first += cut) {
     const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
-      const uint8_t *unit = a.panels + F::unit_at(first + i), *later = a.panels + F::unit_at(first + i + kAhead);
-      for (size_t at = 0; at < F::kBytes; at += 64) prefetch_far(later + at);
-      fetch_tail<F>(a.panels, first + i + kAhead);
+      const uint8_t* later = slice.rows(first + i + kAhead);
+      for (size_t at = 0; at < F::kRows; at += 64) prefetch_far(later + at);
+      slice.fetch_head(first + i + kAhead);
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p)
-        Panel::template head<F>(slice_panel<F>(a.panels, first + i, p), 0, out + p * n * Panel::kBytes);
+        Panel::template head<F>(slice.panel(first + i, p), 0, out + p * n * Panel::kBytes);
       for (size_t j = 0; j < 8; ++j) {
         const uint8_t k[4] = {uint8_t(4 * j), uint8_t(4 * j + 1), uint8_t(4 * j + 2), uint8_t(4 * j + 3)};
-        const FourRows<F> rows(unit, k);
+        const FourRows<F> rows(slice.rows(first + i), k);
         for (size_t part = 0; part < kParts; ++part)
           four_weights(rows, part, [&](size_t p, WPart v) {
             store_part(out + p * n * Panel::kBytes + Panel::kVecs + 64 * j + kPartBytes * part, F::weight(v));
           });
       }
       for (size_t p = 0; p < kSlicePanels; ++p)
-        Panel::template finish<F>(slice_panel<F>(a.panels, first + i, p), 0, out + p * n * Panel::kBytes);
+        Panel::template finish<F>(slice.panel(first + i, p), 0, out + p * n * Panel::kBytes);
     }
     Plain::rows(cut_of<kWide>(a, scratch, Panel::kBytes, first, n));
   }

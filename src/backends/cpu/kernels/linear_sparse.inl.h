@@ -17,20 +17,20 @@ inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 // Fetches every line that blocks [first, last) will read. Blocks from n_block on, and up to twice that, are the next slice's.
 template <class F>
-inline void fetch_blocks(const uint8_t* slice, size_t first, size_t last, size_t n_block, const ActiveLists& lists) {
+inline void fetch_blocks(const SliceParts<F>& slice, size_t first, size_t last, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
-    const uint8_t* unit = slice + F::unit_at(b);
-    const uint8_t* list = lists[b < n_block ? b : b - n_block];
-    fetch_tail<F>(slice, b);
-    if (list[0] == 0) continue;
-    for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(unit + F::head_at(byte));
+    const bool next = b >= slice.n_block;
+    const SliceParts<F> from{next ? slice.slice + slice.bytes() : slice.slice, slice.n_block};
+    const size_t block = next ? b - slice.n_block : b;
+    from.fetch_head(block);
+    const uint8_t *rows = from.rows(block), *list = lists[block];
     for (size_t i = 0, last_high = 0; i < list[0]; ++i) {
       const size_t k = list[1 + i];
-      prefetch_far(unit + F::row_at(k));
-      if constexpr (F::kLow == 8) prefetch_far(unit + F::row_at(k) + F::kHalf);
+      prefetch_far(rows + F::row_at(k));
+      if constexpr (F::kLow == 8) prefetch_far(rows + F::row_at(k) + F::kHalf);
       if constexpr (F::kHigh > 0) {
         const size_t high = F::high_at(k);
-        if (high != last_high) prefetch_far(unit + high);  // once for all that share it
+        if (high != last_high) prefetch_far(rows + high);  // once for all that share it
         last_high = high;
       }
     }
@@ -42,7 +42,7 @@ template <class F, bool kWide>
 constexpr bool kShortSums = short_steps(F::kLargest, kWide) >= 8;
 // Sums of a unit's products: places [first, last) of its list.
 template <class F, bool kWide>
-inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* list, size_t first, size_t last,
+inline void slice_sums(const uint8_t* weights, const uint8_t* act, const uint8_t* list, size_t first, size_t last,
                        IVec (&totals)[kSlicePanels]) {
   constexpr size_t kPlanes = act_planes(kWide);
   IVec sums[kPlanes][kSlicePanels];
@@ -52,7 +52,7 @@ inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* l
     for (size_t p = 0; p < kSlicePanels; ++p)
       for (size_t plane = 0; plane < kPlanes; ++plane) some[plane][p] = zero_part();
     for (size_t i = first / 4 * 4; i < last; i += 4) {
-      FourRows<F> rows(unit, list + 1 + i);  // padded to fours, with activations of 0
+      FourRows<F> rows(weights, list + 1 + i);  // padded to fours, with activations of 0
       if constexpr (F::kPairs) rows.keep(i, first, last);
       const uint8_t* four = act + i / 4 * act_step(kWide);
       four_weights(rows, part, [&](size_t p, WPart v) {
@@ -77,32 +77,34 @@ inline void slice_sums(const uint8_t* unit, const uint8_t* act, const uint8_t* l
 
 // Block b of a row: adds to all chains.
 template <class F, bool kWide>
-inline void slice_block(const LinearArgs& a, size_t b, size_t at, const uint8_t* list, Vec (&acc)[kSlicePanels]) {
+inline void slice_block(const LinearArgs& a, const SliceParts<F>& slice, size_t b, size_t at, const uint8_t* list,
+                        Vec (&acc)[kSlicePanels]) {
   constexpr int32_t kBias = dot_bias(F::kLargest) - F::kOffset;
-  const uint8_t *unit = a.panels + F::unit_at(b), *act = a.blocks + at * act_bytes(kWide);
+  const uint8_t *rows = slice.rows(b), *act = a.blocks + at * act_bytes(kWide);
   const int32_t sum_a = a.sum[2 * at] + a.sum[2 * at + 1];
   IVec totals[kSlicePanels];
-  slice_sums<F, kWide>(unit, act, list, 0, list[0], totals);
+  slice_sums<F, kWide>(rows, act, list, 0, list[0], totals);
 #pragma GCC unroll 8
   for (size_t p = 0; p < kSlicePanels; ++p) {
-    const SlicePanel u = slice_panel<F>(a.panels, b, p);
+    const SlicePanel u = slice.panel(b, p);
     acc[p] = mul_add(to_float(totals[p] + iset1(kBias * sum_a)), F::scale(u, 0, 0) * set1(a.scale[at]), acc[p]);
     if constexpr (F::kHasMin) acc[p] = neg_mul_add(F::min(u, 0, 0), set1(a.scale[at] * static_cast<float>(sum_a)), acc[p]);
   }
 }
 // The same of two groups.
 template <class F, bool kWide>
-inline void slice_pair(const LinearArgs& a, size_t b, size_t at, const uint8_t* list, Vec (&acc)[kSlicePanels]) {
+inline void slice_pair(const LinearArgs& a, const SliceParts<F>& slice, size_t b, size_t at, const uint8_t* list,
+                       Vec (&acc)[kSlicePanels]) {
   static_assert(dot_bias(F::kLargest) == 0, "weights of 0 add nothing");
-  const uint8_t *unit = a.panels + F::unit_at(b), *act = a.blocks + at * act_bytes(kWide);
+  const uint8_t *rows = slice.rows(b), *act = a.blocks + at * act_bytes(kWide);
   size_t n_first = 0;
   while (n_first < list[0] && list[1 + n_first] < 16) ++n_first;
   IVec first[kSlicePanels], second[kSlicePanels];
-  slice_sums<F, kWide>(unit, act, list, 0, n_first, first);
-  slice_sums<F, kWide>(unit, act, list, n_first, list[0], second);
+  slice_sums<F, kWide>(rows, act, list, 0, n_first, first);
+  slice_sums<F, kWide>(rows, act, list, n_first, list[0], second);
 #pragma GCC unroll 8
   for (size_t p = 0; p < kSlicePanels; ++p) {
-    const SlicePanel u = slice_panel<F>(a.panels, b, p);
+    const SlicePanel u = slice.panel(b, p);
     const Vec scaled = F::scale(u, 0, 0) * to_float(first[p] + iset1(-F::kOffset * a.sum[2 * at]));
     const Vec both = mul_add(F::scale(u, 0, 1), to_float(second[p] + iset1(-F::kOffset * a.sum[2 * at + 1])), scaled);
     acc[p] = end_of_pair<F>(u, 0, a, at, both, acc[p]);
@@ -113,17 +115,18 @@ template <class F, bool kWide>
 inline void slice_row(const LinearArgs& a, size_t row) {
   const size_t n_block = a.k / 32;
   const ActiveLists lists(a.active + row * n_block * kActiveBytes);
-  const size_t n_fetch = lists.all() ? 9216 / F::kBytes : 8;  // blocks at once: some 8 KB
+  const SliceParts<F> slice{a.panels, n_block};
+  const size_t n_fetch = lists.all() ? 9216 / (F::kHead + F::kRows) : 8;  // blocks at once: some 8 KB
   const size_t fetch_end = row + 1 == a.rows ? 2 * n_block : n_block;  // after the last row comes the next slice
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
-  fetch_blocks<F>(a.panels, 0, least(n_fetch, fetch_end), n_block, lists);  // mostly there already
+  fetch_blocks<F>(slice, 0, least(n_fetch, fetch_end), lists);  // mostly there already
   for (size_t b = 0; b < n_block; ++b) {
-    if (b % n_fetch == 0) fetch_blocks<F>(a.panels, b + n_fetch, least(b + 2 * n_fetch, fetch_end), n_block, lists);
+    if (b % n_fetch == 0) fetch_blocks<F>(slice, b + n_fetch, least(b + 2 * n_fetch, fetch_end), lists);
     const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
-    if constexpr (F::kPairs) slice_pair<F, kWide>(a, b, row * n_block + b, list, acc);
-    else slice_block<F, kWide>(a, b, row * n_block + b, list, acc);
+    if constexpr (F::kPairs) slice_pair<F, kWide>(a, slice, b, row * n_block + b, list, acc);
+    else slice_block<F, kWide>(a, slice, b, row * n_block + b, list, acc);
   }
   for (size_t p = 0; p < a.count; ++p) store(a.y + row * a.y_stride + p * kLanes, acc[p]);
 }
