@@ -82,7 +82,7 @@ void slice_256(const Byte* in, size_t o, Byte* heads, Byte* rows) noexcept {
     std::memcpy(half_at(heads + Unit::tail_at(0), i, o), in + Type::kD + 2 * i, 2);
   for (unsigned b = 0; b < 8; ++b) {
     Type::head(in, b, o, heads + Unit::head_at(b));
-    for (size_t k = 0; k < 32; ++k) put_weight<Unit>(k, o, Type::weight(in, b, k), rows + b * Unit::kRows);
+    for (size_t k = 0; k < 32; ++k) put_weight<Unit>(k, o, Type::weight(in, b, k), rows + b * Unit::kRowBytes);
   }
 }
 template <class Type>
@@ -93,7 +93,7 @@ void unslice_256(const Byte* heads, const Byte* rows, size_t o, Byte* block) noe
     std::memcpy(block + Type::kD + 2 * i, half_at(heads + Unit::tail_at(0), i, o), 2);
   for (unsigned b = 0; b < 8; ++b) {
     Type::put_head(heads + Unit::head_at(b), b, o, block);
-    for (size_t k = 0; k < 32; ++k) Type::put(get_weight<Unit>(k, o, rows + b * Unit::kRows), b, k, block);
+    for (size_t k = 0; k < 32; ++k) Type::put(get_weight<Unit>(k, o, rows + b * Unit::kRowBytes), b, k, block);
   }
 }
 unsigned bits(const Byte* byte, unsigned shift, unsigned mask) noexcept { return blocks::u8(byte) >> shift & mask; }
@@ -172,14 +172,14 @@ struct Q6_K {  // four bits; two bits; scales of each 16; d
 
 template <class Unit>
 constexpr SlicePacker of_32(DType dtype, Pack pack) {
-  return {dtype, pack, 32, Unit::kHead, Unit::kRows, slice_q45<Unit>, unslice_q45<Unit>};
+  return {dtype, pack, 32, Unit::kHead, Unit::kRowBytes, slice_q45<Unit>, unslice_q45<Unit>};
 }
 template <class Type>
 constexpr SlicePacker of_256(Pack pack) {
-  return {Type::kDType, pack, 256, Type::Unit::head_at(8), 8 * Type::Unit::kRows, slice_256<Type>, unslice_256<Type>};
+  return {Type::kDType, pack, 256, Type::Unit::head_at(8), 8 * Type::Unit::kRowBytes, slice_256<Type>, unslice_256<Type>};
 }
 constexpr SlicePacker kSlicePackers[] = {
-    {DType::kQ8_0, Pack::kQ8_0, 32, Slice8Unit::kHead, Slice8Unit::kRows, slice_q8_0, unslice_q8_0},
+    {DType::kQ8_0, Pack::kQ8_0, 32, Slice8Unit::kHead, Slice8Unit::kRowBytes, slice_q8_0, unslice_q8_0},
     of_32<Slice4Unit>(DType::kQ4_0, Pack::kQ4_0),
     of_32<Slice4MinUnit>(DType::kQ4_1, Pack::kQ4_1),
     of_32<Slice5Unit>(DType::kQ5_0, Pack::kQ5_0),

@@ -10,7 +10,8 @@ namespace rwkv::cpu {
 struct SlicePacker {
   DType dtype;
   Pack pack;
-  size_t unit, head_bytes, row_bytes;  // values of k, and their bytes of 128 outputs: heads of all units come first in a slice
+  // Values of k, and their bytes of 128 outputs: heads (and tails), which of all units come first in a slice, and rows.
+  size_t unit, head_bytes, row_bytes;
   // Adds output `o` of one unit, whose block is `in`; `head` and `rows` were all zeros before the first.
   void (*pack_output)(const std::byte* in, size_t o, std::byte* head, std::byte* rows) noexcept;
   void (*unpack_output)(const std::byte* head, const std::byte* rows, size_t o, std::byte* block) noexcept;  // the reverse

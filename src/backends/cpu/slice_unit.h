@@ -8,23 +8,24 @@ namespace rwkv::cpu {
 
 constexpr size_t kSliceOutputs = 128;
 
-// A slice: the heads of all its units, 32 k of kSliceOutputs outputs each, then their rows of weights. Heads are read from first
-// to last, rows here and there: two lines of 64 bytes that follow each other tell the core of a stream, and it fetches what
-// nobody reads. kTail: bytes behind the heads of each eight units, for scales of scales.
+// A slice: the heads (scales) of all its units, 32 k of kSliceOutputs outputs each, then their rows of weights. All heads are
+// read, and of rows a few: after two lines of 64 bytes that follow each other the core fetches more of them, which nobody
+// may read amid rows. kTail: bytes behind the heads of each eight units, for scales of scales; the number of units is a
+// multiple of 8 then.
 // A row: 64 bytes of k, and kHalf further on those of the other 64 outputs; or kLow = 4 bits of outputs o and 64 + o in a
 // byte. Lines of kHigh bits more, of 4 / kHigh k each, lie amid rows of other k.
 template <size_t kHeadBytes, size_t kLowBits, size_t kHighBits = 0, size_t kTailBytes = 0>
 struct SliceUnit {
   static constexpr size_t kHead = kHeadBytes, kLow = kLowBits, kHigh = kHighBits, kTail = kTailBytes;
-  static constexpr size_t kRows = 64 * 8 * (kLow + kHigh), kHalf = 32 * 64;
-  static constexpr size_t kEvery = kHigh > 0 ? kLow / kHigh : 64;  // so many rows have a line of high bits
-  static_assert(kHead % 64 == 0 && kTail % 64 == 0);
+  static constexpr size_t kRowBytes = 64 * 8 * (kLow + kHigh), kHalf = 32 * 64;  // of all rows of a unit
+  static constexpr size_t kEvery = kHigh > 0 ? kLow / kHigh : 64;  // so many rows have a line of high bits; 64: none of 32
+  static_assert(kHead % 64 == 0 && kTail % 64 == 0 && (kHigh == 0 || kLow == 4));
 
   // Of a slice:
   [[gnu::always_inline]] static constexpr size_t head_at(size_t block) { return block * kHead + block / 8 * kTail; }
   [[gnu::always_inline]] static constexpr size_t tail_at(size_t block) { return head_at(block / 8 * 8) + 8 * kHead; }
   [[gnu::always_inline]] static constexpr size_t rows_at(size_t n_block, size_t block) {
-    return head_at(n_block) + block * kRows;
+    return head_at(n_block) + block * kRowBytes;
   }
   // Of a unit's rows:
   [[gnu::always_inline]] static constexpr size_t row_at(size_t k) { return 64 * (k + (k + kEvery / 2) / kEvery); }

@@ -80,18 +80,23 @@ struct SlicePanel {
   const uint8_t *head, *tail;
   size_t p;
 };
+// Where the parts of a slice lie, and into the second-level cache.
 template <class F>
 struct SliceParts {
-  const uint8_t* slice;
+  const uint8_t* begin;
   size_t n_block;
   size_t bytes() const { return F::rows_at(n_block, n_block); }
-  SlicePanel panel(size_t block, size_t p) const { return {slice + F::head_at(block), slice + F::tail_at(block), p}; }
-  const uint8_t* rows(size_t block) const { return slice + F::rows_at(n_block, block); }
-  // Into the second-level cache, what a block reads of the heads.
+  SlicePanel panel(size_t block, size_t p) const { return {begin + F::head_at(block), begin + F::tail_at(block), p}; }
+  const uint8_t* rows(size_t block) const { return begin + F::rows_at(n_block, block); }
+  SliceParts next() const { return {begin + bytes(), n_block}; }
   void fetch_head(size_t block) const {
-    for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(slice + F::head_at(block) + byte);
-    if (block % 8 != 0) return;
-    for (size_t byte = 0; byte < F::kTail; byte += 64) prefetch_far(slice + F::tail_at(block) + byte);
+    for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(begin + F::head_at(block) + byte);
+    if (block % 8 != 0) return;  // the first of eight brings their tail
+    for (size_t byte = 0; byte < F::kTail; byte += 64) prefetch_far(begin + F::tail_at(block) + byte);
+  }
+  void fetch_all(size_t block) const {
+    fetch_head(block);
+    for (size_t byte = 0; byte < F::kRowBytes; byte += 64) prefetch_far(rows(block) + byte);
   }
 };
 // The i-th scale of the scales.
@@ -157,9 +162,8 @@ inline void dense_rows(const LinearArgs& a) {
   for (size_t first = 0; first < n_block; first += cut) {
     const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
-      const uint8_t* later = slice.rows(first + i + kAhead);
-      for (size_t at = 0; at < F::kRows; at += 64) prefetch_far(later + at);
-      slice.fetch_head(first + i + kAhead);
+      const size_t then = first + i + kAhead, later = then < n_block ? then : then - n_block;
+      (then < n_block ? slice : slice.next()).fetch_all(later);
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p)
         Panel::template head<F>(slice.panel(first + i, p), 0, out + p * n * Panel::kBytes);

@@ -15,12 +15,12 @@ struct ActiveLists {
 
 inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-// Fetches every line that blocks [first, last) will read. Blocks from n_block on, and up to twice that, are the next slice's.
+// Fetches the heads of blocks [first, last) and every line of rows that they will read. Blocks from n_block on, and up to twice that, are the next slice's.
 template <class F>
 inline void fetch_blocks(const SliceParts<F>& slice, size_t first, size_t last, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
     const bool next = b >= slice.n_block;
-    const SliceParts<F> from{next ? slice.slice + slice.bytes() : slice.slice, slice.n_block};
+    const SliceParts<F> from = next ? slice.next() : slice;
     const size_t block = next ? b - slice.n_block : b;
     from.fetch_head(block);
     const uint8_t *rows = from.rows(block), *list = lists[block];
@@ -116,13 +116,13 @@ inline void slice_row(const LinearArgs& a, size_t row) {
   const size_t n_block = a.k / 32;
   const ActiveLists lists(a.active + row * n_block * kActiveBytes);
   const SliceParts<F> slice{a.panels, n_block};
-  const size_t n_fetch = lists.all() ? 9216 / (F::kHead + F::kRows) : 8;  // blocks at once: some 8 KB
+  const size_t n_fetch = lists.all() ? 9216 / (F::kHead + F::kRowBytes) : 8;  // blocks at once: some 8 KB
   const size_t fetch_end = row + 1 == a.rows ? 2 * n_block : n_block;  // after the last row comes the next slice
   Vec acc[kSlicePanels];
   for (Vec& v : acc) v = zero();
-  fetch_blocks<F>(slice, 0, least(n_fetch, fetch_end), lists);  // mostly there already
+  fetch_blocks(slice, 0, least(n_fetch, fetch_end), lists);  // mostly there already
   for (size_t b = 0; b < n_block; ++b) {
-    if (b % n_fetch == 0) fetch_blocks<F>(slice, b + n_fetch, least(b + 2 * n_fetch, fetch_end), lists);
+    if (b % n_fetch == 0) fetch_blocks(slice, b + n_fetch, least(b + 2 * n_fetch, fetch_end), lists);
     const uint8_t* list = lists[b];
     if (list[0] == 0) continue;
     if constexpr (F::kPairs) slice_pair<F, kWide>(a, slice, b, row * n_block + b, list, acc);
