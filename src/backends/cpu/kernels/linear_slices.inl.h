@@ -80,7 +80,7 @@ struct SlicePanel {
   const uint8_t *head, *tail;
   size_t p;
 };
-// Where the parts of a slice lie, and into the second-level cache.
+// The parts of a slice. fetch_*: what a block reads of them, into the second-level cache.
 template <class F>
 struct SliceParts {
   const uint8_t* begin;

@@ -15,7 +15,8 @@ struct ActiveLists {
 
 inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-// Fetches the heads of blocks [first, last) and every line of rows that they will read. Blocks from n_block on, and up to twice that, are the next slice's.
+// Fetches the heads of blocks [first, last) and every line of rows that they will read. Blocks from n_block on, and up to twice
+// that, are the next slice's.
 template <class F>
 inline void fetch_blocks(const SliceParts<F>& slice, size_t first, size_t last, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
