@@ -44,13 +44,13 @@ struct TileShape {
   size_t panels, rows;
 };
 
-// y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).
 // Bytes of weights that are prefetched ahead; 0: nothing.
 struct Ahead {
   size_t one_row;
   size_t one_row_far;  // into the second-level cache, of neighbouring panels of blocks
   size_t rows;         // the same, of blocks, for the first of several rows: hardware has stopped fetching meanwhile
 };
+// y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).
 struct LinearArgs {
   Pack pack;
   const uint8_t* panels;      // the first panel of this call; by unit: the slice

@@ -88,7 +88,12 @@ struct SliceParts {
   size_t bytes() const { return F::rows_at(n_block, n_block); }
   SlicePanel panel(size_t block, size_t p) const { return {begin + F::head_at(block), begin + F::tail_at(block), p}; }
   const uint8_t* rows(size_t block) const { return begin + F::rows_at(n_block, block); }
-  SliceParts next() const { return {begin + bytes(), n_block}; }
+  // The slice of a block that is counted from this slice's first: this or the next. `block` becomes one of it.
+  SliceParts of(size_t& block) const {
+    if (block < n_block) return *this;
+    block -= n_block;
+    return {begin + bytes(), n_block};
+  }
   void fetch_head(size_t block) const {
     for (size_t byte = 0; byte < F::kHead; byte += 64) prefetch_far(begin + F::head_at(block) + byte);
     if (block % 8 != 0) return;  // the first of eight brings their tail
@@ -162,8 +167,9 @@ inline void dense_rows(const LinearArgs& a) {
   for (size_t first = 0; first < n_block; first += cut) {
     const size_t n = n_block - first < cut ? n_block - first : cut;
     for (size_t i = 0; i < n; ++i) {
-      const size_t then = first + i + kAhead, later = then < n_block ? then : then - n_block;
-      (then < n_block ? slice : slice.next()).fetch_all(later);
+      size_t later = first + i + kAhead;
+      const SliceParts<F> its_slice = slice.of(later);
+      its_slice.fetch_all(later);
       uint8_t* out = scratch + i * Panel::kBytes;
       for (size_t p = 0; p < kSlicePanels; ++p)
         Panel::template head<F>(slice.panel(first + i, p), 0, out + p * n * Panel::kBytes);

@@ -20,9 +20,8 @@ inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 template <class F>
 inline void fetch_blocks(const SliceParts<F>& slice, size_t first, size_t last, const ActiveLists& lists) {
   for (size_t b = first; b < last; ++b) {
-    const bool next = b >= slice.n_block;
-    const SliceParts<F> from = next ? slice.next() : slice;
-    const size_t block = next ? b - slice.n_block : b;
+    size_t block = b;
+    const SliceParts<F> from = slice.of(block);
     from.fetch_head(block);
     const uint8_t *rows = from.rows(block), *list = lists[block];
     for (size_t i = 0, last_high = 0; i < list[0]; ++i) {
