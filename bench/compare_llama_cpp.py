@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same GGUF files in llama.cpp and here: same threads, runs in turns, ratios with their spread.
 
-    compare_llama_cpp.py MODEL.gguf [MODEL.gguf ...] [-t 2] [-p 128] [-n 32] [-r 3] [-o md|json] [--wait 20]
+    compare_llama_cpp.py MODEL.gguf [MODEL.gguf ...] [-t 2] [-p 128] [-n 32] [-r 3] [-o md|json] [--wait 20] [--activations s8]
 
 llama.cpp comes from PyPI's llama-cpp-python, which this script alone needs and which compiles it for the
 machine it is installed on. Every measurement is a process of its own (ours, theirs, ours, ...), so that
@@ -45,6 +45,8 @@ def common_arguments(about: str) -> argparse.ArgumentParser:
     p.add_argument("-n", "--n-gen", type=positive, default=32)
     p.add_argument("-r", "--rounds", type=positive, default=3, help="repetitions, in turns")
     p.add_argument("--wait", type=float, default=20, help="seconds to wait for quiet before each run")
+    p.add_argument("--activations", choices=("s8", "s16"),
+                   help="ours: width of quantized activations (default: rwkv's own; llama.cpp has 8 bits)")
     p.add_argument("--command", type=pathlib.Path, default=facts.COMMAND, help="rwkv (default: %(default)s)")
     return p
 
@@ -60,9 +62,13 @@ def positive(text: str) -> int:
 
 def measure_ours(model: pathlib.Path, a: argparse.Namespace) -> dict:
     out = run([str(a.command), "bench", "-m", str(model), "-t", str(a.threads), "-p", str(a.n_prompt),
-               "-n", str(a.n_gen), "-r", str(TRIES), "-o", "json"], model)
+               "-n", str(a.n_gen), "-r", str(TRIES), "-o", "json", *activations(a)], model)
     prefill, decode = (json.loads(line) for line in out.splitlines())
     return {"prefill": prefill["max"], "decode": decode["max"], "about": prefill["device"]}
+
+
+def activations(a: argparse.Namespace) -> list[str]:
+    return ["--activations", a.activations] if a.activations else []
 
 
 def measure_theirs(model: pathlib.Path, a: argparse.Namespace) -> dict:

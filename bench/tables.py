@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures, and writes the tables of docs/performance.md: figures there are never typed.
 
-    tables.py MODEL.gguf [MODEL.gguf ...] [-t 2] [-p 128] [-n 32] [-r 3] [--wait 20] [--no-comparison]
+    tables.py MODEL.gguf [MODEL.gguf ...] [-t 2] [-p 128] [-n 32] [-r 3] [--wait 20] [--activations s8] [--no-comparison]
 
 Runs `rwkv bench` (table and docs/performance.svg) and compare_llama_cpp.py, and replaces what stands
 between the marks <!-- bench:begin --> and <!-- bench:end -->, only when everything was measured. The README shows the
@@ -31,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def bench(a: argparse.Namespace, plot: pathlib.Path) -> list[dict]:
     command = [str(a.command), "bench", "-t", str(a.threads), "-p", str(a.n_prompt), "-n", str(a.n_gen),
-               "-r", str(a.rounds), "-o", "json", "--plot", str(plot)]
+               "-r", str(a.rounds), "-o", "json", "--plot", str(plot), *comparison.activations(a)]
     for model in a.models:
         command += ["-m", str(model)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)

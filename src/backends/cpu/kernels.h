@@ -47,8 +47,7 @@ struct TileShape {
 // Bytes of weights that are prefetched ahead; 0: nothing.
 struct Ahead {
   size_t one_row;
-  size_t one_row_far;  // into the second-level cache, of neighbouring panels of blocks
-  size_t rows;         // the same, of blocks, for the first of several rows: hardware has stopped fetching meanwhile
+  size_t rows;  // into the second-level cache, of blocks, for the first of several rows: hardware has stopped fetching meanwhile
 };
 // y[row][16 * i] = sum over k of panel i * x[row]: one chain of fused multiply-adds in rising k (of x_bf16: linear_bf16.inl.h).
 struct LinearArgs {

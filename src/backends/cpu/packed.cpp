@@ -48,10 +48,9 @@ void PackedMatrix::set_layout(Pack pack, size_t unit, size_t unit_bytes) {
   const bool amd = cpu_bits() & kCpuAmd, much_work = packer_ && pack != Pack::kQ8_0 && pack != Pack::kInt8;
   n_stream_ = !amd || !(cpu_bits() & kCpuAvx512Vnni) ? 4 : much_work ? 1 : 2;
   // Intel's cores want to be told early. AMD's find the streams by themselves, but where a byte holds much work they see
-  // too little of what comes: the next block, and of one stream the next page, where they would stop.
-  ahead_ = {.one_row = 2048, .one_row_far = 0, .rows = 4096};
+  // too little of what comes.
+  ahead_ = {.one_row = 2048, .rows = 4096};
   if (amd) ahead_.one_row = !much_work ? 0 : n_stream_ == 1 ? 128 : 256;
-  if (n_stream_ == 1) ahead_.one_row_far = 6144;
 }
 
 void PackedMatrix::set_float_layout(Pack pack) {

@@ -210,7 +210,7 @@ inline void quant_tile(const LinearArgs& a, size_t i, size_t row) {
       acc[p][n] = a.goes_on ? load(a.y + (row + n) * a.y_stride + (i + p) * kLanes) : zero();
   }
   const size_t ahead = N == 1 && row == 0 ? a.ahead.one_row : 0;
-  const size_t far_ahead = row > 0 ? 0 : N > 1 ? a.ahead.rows : P == 1 ? a.ahead.one_row_far : 0;
+  const size_t far_ahead = N > 1 && row == 0 ? a.ahead.rows : 0;
   for (size_t block = 0; block < a.k / 32; block += F::kUnit / 32) {
     for (size_t b = 0; b < F::kUnit / 32; ++b) {
       if (far_ahead > 0)

@@ -12,10 +12,10 @@
 //   six bits t_0..t_5: bits 0-5 of t_j are v_j; bits 6-7 of t_0..t_2 (t_3..t_5) are v_6 (v_7), two bits each
 // So most vectors are one mask away.
 
-inline WVec two_bits(const uint8_t* t, size_t j) {
+[[gnu::always_inline]] inline WVec two_bits(const uint8_t* t, size_t j) {
   return mask(shift_right(load_w(t + 64 * (j % 2)), static_cast<unsigned>(j / 2 * 2)), 0x03);
 }
-inline WVec three_bits(const uint8_t* t, size_t j) {
+[[gnu::always_inline]] inline WVec three_bits(const uint8_t* t, size_t j) {
   if (j < 6) {
     const WVec w = load_w(t + 64 * (j / 2));
     return mask(j % 2 == 0 ? w : shift_right(w, 3), 0x07);
@@ -23,17 +23,17 @@ inline WVec three_bits(const uint8_t* t, size_t j) {
   const WVec low = shift_right(load_w(t + 64 * (j - 6)), 6), high = load_w(t + 128);
   return mask(low, 0x03) | mask(shift_right(high, static_cast<unsigned>(j - 2)), 0x04);
 }
-inline WVec nibbles(const uint8_t* t, size_t j) {
+[[gnu::always_inline]] inline WVec nibbles(const uint8_t* t, size_t j) {
   const WVec w = load_w(t + 64 * (j % 4));
   return mask(j < 4 ? w : shift_right(w, 4), 0x0f);
 }
-inline WVec five_bits(const uint8_t* t, size_t j) {
+[[gnu::always_inline]] inline WVec five_bits(const uint8_t* t, size_t j) {
   if (j < 5) return mask(load_w(t + 64 * j), 0x1f);
   const WVec low = mask(shift_right(load_w(t + 128 * (j - 5)), 5), 0x07), t_1 = load_w(t + 64), t_3 = load_w(t + 192);
   if (j < 7) return low | mask(shift_right(j == 5 ? t_1 : t_3, 2), 0x18);
   return low | mask(shift_right(t_1, 4), 0x08) | mask(shift_right(t_3, 3), 0x10);
 }
-inline WVec six_bits(const uint8_t* t, size_t j) {
+[[gnu::always_inline]] inline WVec six_bits(const uint8_t* t, size_t j) {
   if (j < 6) return mask(load_w(t + 64 * j), 0x3f);
   const uint8_t* three = t + 192 * (j - 6);
   return mask(shift_right(load_w(three), 6), 0x03) | mask(shift_right(load_w(three + 64), 4), 0x0c) |
