@@ -14,8 +14,7 @@
 namespace rwkv::cpu {
 
 constexpr size_t kMaxRows = 128;     // rows at once: their activations stay in the second-level cache
-constexpr size_t kHeadRows = 16;     // rows of logits at once: V floats each
-constexpr size_t kRowsAPiece = 6;    // rows that one thread takes at once in ops that work row by row: a group of ActGroups
+constexpr size_t kHeadRows = 32;     // rows of logits at once: V floats each
 
 class CpuExecutor final : public Executor, private ThreadPool::Walk {
  public:
@@ -94,6 +93,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void publish(size_t stage, const void* context, size_t chunk, size_t thread) override;
   size_t count_chunks(const PackedOp& op) const;
   const ThreadPool::Reads* first_reads(size_t stage) const;
+  size_t rows_a_piece() const;
   void run_rows(const PackedOp& op, Phase phase, size_t first, size_t last);
   void rows_of(const PackedEmbed& op, Phase phase, size_t t);
   void rows_of(const PackedNormOp& op, Phase phase, size_t t);
@@ -104,7 +104,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   template <typename Wkv>
   void rows_of(const Wkv&, Phase, size_t) {}
   void find_previous(const PackedShiftMix& op);
-  void carry(const PackedShiftMix& op);
+  void carry(const PackedShiftMix& op, const Part& part);
   // A piece of the op, row by row where states in between are wanted.
   template <typename Wkv>
   void run_rows_of_piece(const Wkv& op, const Part& part, size_t piece);

@@ -49,13 +49,13 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
     const PackedOp& op = ops_[s.first];
     if (const auto* shift = std::get_if<PackedShiftMix>(&op)) {
       if (s.phase == Phase::kMix) find_previous(*shift);
-      if (s.phase == Phase::kCarry) return carry(*shift), ThreadPool::Stage();
+      if (s.phase == Phase::kCarry) return {parts_.size(), nullptr};
     }
     if (const auto* linear = std::get_if<PackedLinear>(&op)) {
       job_ = stage_inputs(*linear, serial + 1);  // the next stage's
       if (linear->only_floats()) return {};
     }
-    return {(rows_ + kRowsAPiece - 1) / kRowsAPiece, nullptr};
+    return {(rows_ + rows_a_piece() - 1) / rows_a_piece(), nullptr};
   }
   for (size_t i = s.first; i < s.last; ++i) {
     const PackedOp& op = ops_[i];
@@ -105,8 +105,9 @@ void CpuExecutor::compute(size_t stage, const void* context, size_t chunk, size_
   if (context) return compute_chunk(*static_cast<const LinearJob*>(context), chunk, scratch_[thread].as<float>());
   const StageOps& s = (*stages_)[stage];
   const PackedOp& op = ops_[s.last - 1];
+  if (s.phase == Phase::kCarry) return carry(std::get<PackedShiftMix>(op), parts_[chunk]);
   if (s.phase != Phase::kAll)
-    return run_rows(op, s.phase, chunk * kRowsAPiece, std::min(rows_, (chunk + 1) * kRowsAPiece));
+    return run_rows(op, s.phase, chunk * rows_a_piece(), std::min(rows_, (chunk + 1) * rows_a_piece()));
   std::visit(
       [&](const auto& o) {
         if constexpr (std::is_same_v<std::decay_t<decltype(o)>, PackedLinear>) {
@@ -129,13 +130,21 @@ void CpuExecutor::publish(size_t stage, const void* context, size_t chunk, size_
   publish_chunk(*job, chunk, scratch_[thread].as<float>());
 }
 
+// Of ops that work row by row: whole groups of ActGroups, or some pieces for each thread.
+size_t CpuExecutor::rows_a_piece() const {
+  constexpr size_t kMost = 6, kOfEachThread = 4;
+  if (table_.act_groups.rows > 0) return table_.act_groups.rows;
+  return std::clamp<size_t>(rows_ / (kOfEachThread * pool_.size()), 1, kMost);
+}
+
 void CpuExecutor::run_rows(const PackedOp& op, Phase phase, size_t first, size_t last) {
   const auto* shift = std::get_if<PackedShiftMix>(&op);
   if (shift && phase == Phase::kAll) {
     for (size_t t = first; t < last; ++t) rows_of(*shift, Phase::kNorm, t);
     find_previous(*shift);
     for (size_t t = first; t < last; ++t) rows_of(*shift, Phase::kMix, t);
-    return carry(*shift);
+    for (const Part& part : parts_) carry(*shift, part);
+    return;
   }
   for (size_t t = first; t < last; ++t) std::visit([&](const auto& o) { rows_of(o, phase, t); }, op);
 }
@@ -172,15 +181,13 @@ void CpuExecutor::find_previous(const PackedShiftMix& op) {
       previous_[part.first + i] = i == 0 ? part.state + offset : hidden(part.first + i - 1);
 }
 
-// The last row of each sequence becomes its state.
-void CpuExecutor::carry(const PackedShiftMix& op) {
+// The last row of a sequence becomes its state.
+void CpuExecutor::carry(const PackedShiftMix& op, const Part& part) {
   const size_t offset = plan_->state.arrays[op.op->shift].offset;
   const size_t n = plan_->value_width[op.op->x];
-  for (const Part& part : parts_) {
-    std::copy_n(hidden(part.first + part.n_row - 1), n, part.state + offset);
-    for (size_t i = 0; part.after && i < part.n_row; ++i)
-      if (part.after[i]) std::copy_n(hidden(part.first + i), n, part.after[i] + offset);
-  }
+  std::copy_n(hidden(part.first + part.n_row - 1), n, part.state + offset);
+  for (size_t i = 0; part.after && i < part.n_row; ++i)
+    if (part.after[i]) std::copy_n(hidden(part.first + i), n, part.after[i] + offset);
 }
 
 void CpuExecutor::rows_of(const PackedDeepEmbed& op, Phase, size_t t) {
