@@ -148,18 +148,17 @@ void ThreadPool::work(size_t thread) {
 // A thread says where it is before it looks whether the stage still runs, and contexts are overwritten only
 // after looking where threads are: with sequentially consistent atomics one of the two sees the other.
 void ThreadPool::pass(Walk& walk, Serial first, size_t n_stage, size_t thread) {
-  Fetch fetch;  // begun in one stage, goes on until the next is prepared
   for (size_t i = 0; i < n_stage; ++i) {
     positions_[thread].at.store(first + i);
-    run_stage(walk, i, first + i, thread, fetch);
+    run_stage(walk, i, first + i, thread);
   }
   positions_[thread].at.store(UINT64_MAX);
 }
 
 // Returns when the stage is finished, at once where that was long ago.
-void ThreadPool::run_stage(Walk& walk, size_t stage, Serial serial, size_t thread, Fetch& fetch) {
+void ThreadPool::run_stage(Walk& walk, size_t stage, Serial serial, size_t thread) {
   Control& control = controls_[serial % kControls];
-  if (!enter(control, walk, stage, serial, fetch)) return;
+  if (!enter(control, walk, stage, serial)) return;
   const void* const context = control.context.load();
   const size_t n_chunk = control.n_chunk.load() & kMask;
   if (control.prepared.load() != 2 * serial + 1) return;  // those were a later stage's
@@ -167,16 +166,9 @@ void ThreadPool::run_stage(Walk& walk, size_t stage, Serial serial, size_t threa
   size_t chunk = 0;
   for (size_t i = 0; i < size(); ++i)
     while (claim(job, (thread + i) % size(), chunk)) do_chunk(job, chunk);
-  fetch = Fetch(control.queues[thread]);
   size_t first = 0;
-  for (int turn = 0; !finished(job, first); ++turn) {
-    fetch.some();
+  for (int turn = 0; !finished(job, first); ++turn)
     if (turn < kStageSpins || !context || !redo_one(job)) wait_a_little(turn);
-  }
-}
-
-void ThreadPool::Fetch::some() noexcept {
-  for (size_t i = 0; i < kAtOnce && left_ >= 64; i += 64, next_ += 64, left_ -= 64) __builtin_prefetch(next_, 0, 2);
 }
 
 // Chunks before `first` are known to be published.
@@ -190,12 +182,11 @@ bool ThreadPool::finished(const Job& job, size_t& first) const {
 }
 
 // Prepares the stage, or waits until another has. False: a later stage has taken its place.
-bool ThreadPool::enter(Control& control, Walk& walk, size_t stage, Serial serial, Fetch& fetch) {
+bool ThreadPool::enter(Control& control, Walk& walk, size_t stage, Serial serial) {
   uint64_t prepared = control.prepared.load();
   for (int turn = 0;; ++turn) {
     if (prepared > 2 * serial) return prepared == 2 * serial + 1;
     if (prepared == 2 * serial) {
-      fetch.some();
       wait_a_little(turn);
       prepared = control.prepared.load();
     } else if (control.prepared.compare_exchange_weak(prepared, 2 * serial)) {
@@ -205,9 +196,6 @@ bool ThreadPool::enter(Control& control, Walk& walk, size_t stage, Serial serial
       for (size_t i = 0; i < size(); ++i) {
         const uint64_t begin = first_chunk(made.n_chunk, i, size()), end = first_chunk(made.n_chunk, i + 1, size());
         control.queues[i].left.store((serial & kSerialMask) << 2 * kBits | begin << kBits | end);
-        const Reads next = made.next_reads ? made.next_reads[i] : Reads{};
-        control.queues[i].next_begin.store(next.begin, std::memory_order_relaxed);
-        control.queues[i].next_bytes.store(next.bytes, std::memory_order_relaxed);
       }
       control.unfinished.store(keyed(serial, made.n_chunk));
       control.prepared.store(2 * serial + 1);

@@ -20,15 +20,9 @@ class ThreadPool {
   static constexpr size_t kMaxChunks = (size_t{1} << 20) - 1;
   using Serial = uint64_t;  // numbers all stages that a pool ever walks through, rising
 
-  // What a thread reads first in a stage.
-  struct Reads {
-    const std::byte* begin = nullptr;
-    size_t bytes = 0;
-  };
   struct Stage {
     size_t n_chunk = 0;             // <= kMaxChunks
     const void* context = nullptr;  // given: chunks may be computed twice (n_chunk <= reserve_redo's)
-    const Reads* next_reads = nullptr;  // null, or of each thread in the next stage: it fetches that while it waits
   };
 
   // What the threads walk through. No function may throw.
@@ -93,9 +87,6 @@ class ThreadPool {
   // comes a stage too late fails.
   struct alignas(64) Queue {
     std::atomic<uint64_t> left{0};
-    // Stage::next_reads
-    std::atomic<const std::byte*> next_begin{nullptr};
-    std::atomic<size_t> next_bytes{0};
   };
   struct alignas(64) Position {
     std::atomic<Serial> at{UINT64_MAX};  // the stage a thread is in; the maximum: none
@@ -112,19 +103,6 @@ class ThreadPool {
     std::vector<std::atomic<uint64_t>> published;
     alignas(64) std::atomic<uint64_t> unfinished{0};  // serial | chunks, without a context
   };
-  // Fetches into the second-level cache, some lines at a time. Whatever lies there by now: it never faults.
-  class Fetch {
-   public:
-    Fetch() = default;
-    explicit Fetch(const Queue& queue) noexcept
-        : next_(queue.next_begin.load(std::memory_order_relaxed)), left_(queue.next_bytes.load(std::memory_order_relaxed)) {}
-    void some() noexcept;
-
-   private:
-    static constexpr size_t kAtOnce = 512;
-    const std::byte* next_ = nullptr;
-    size_t left_ = 0;
-  };
   struct Job {
     Control& control;
     Walk& walk;
@@ -137,8 +115,8 @@ class ThreadPool {
   void work(size_t thread);
   void stop();
   void pass(Walk& walk, Serial first, size_t n_stage, size_t thread);
-  void run_stage(Walk& walk, size_t stage, Serial serial, size_t thread, Fetch& fetch);
-  bool enter(Control& control, Walk& walk, size_t stage, Serial serial, Fetch& fetch);
+  void run_stage(Walk& walk, size_t stage, Serial serial, size_t thread);
+  bool enter(Control& control, Walk& walk, size_t stage, Serial serial);
   bool claim(const Job& job, size_t queue, size_t& chunk);
   void do_chunk(const Job& job, size_t chunk);
   bool finished(const Job& job, size_t& first) const;

@@ -92,7 +92,6 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void compute(size_t stage, const void* context, size_t chunk, size_t thread) override;
   void publish(size_t stage, const void* context, size_t chunk, size_t thread) override;
   size_t count_chunks(const PackedOp& op) const;
-  const ThreadPool::Reads* first_reads(size_t stage) const;
   size_t rows_a_piece() const;
   void run_rows(const PackedOp& op, Phase phase, size_t first, size_t last);
   void rows_of(const PackedEmbed& op, Phase phase, size_t t);

@@ -118,21 +118,6 @@ void PackedLinear::make_tiles(size_t n_thread) {
     }
   }
   if (groups.back() < grouped.size()) groups.push_back(grouped.size());
-  find_first_reads(n_thread, total);
-}
-// Not of slices, most of whose rows are never read.
-void PackedLinear::find_first_reads(size_t n_thread, size_t total) {
-  constexpr size_t kMost = 64 << 10;
-  first_reads.assign(n_thread, {});
-  for (size_t i = 0; i < n_thread; ++i) {
-    const size_t first = ThreadPool::first_chunk(n_chunk(true), i, n_thread);
-    const Tile& tile = chunk(true, first).front();
-    const PackedMatrix& weight = parts[tile.part].weight;
-    if (weight.by_unit() || first == ThreadPool::first_chunk(n_chunk(true), i + 1, n_thread)) continue;
-    LinearArgs args{};
-    weight.locate(tile.panels, args);
-    first_reads[i] = {reinterpret_cast<const std::byte*>(args.panels), std::min(kMost, total / n_thread)};
-  }
 }
 void PackedLinear::lay_in_panels(ThreadPool& pool) try {
   size_t most = 0, n_tile = 0;

@@ -64,11 +64,9 @@ struct PackedLinear {
   std::vector<Tile> tiles, grouped;
   std::vector<size_t> groups;              // the first of `grouped` in each, and the end
   static constexpr size_t kMostTiles = 8;  // of a group, before neighbours became one
-  std::vector<ThreadPool::Reads> first_reads;  // with few rows, of each thread
   size_t n_chunk(bool few_rows) const { return few_rows ? groups.size() - 1 : tiles.size(); }
   std::span<const Tile> chunk(bool few_rows, size_t i) const;
   void make_tiles(size_t n_thread);      // from the parts
-  void find_first_reads(size_t n_thread, size_t total);
   // All parts, as PackedMatrix does; nothing where there is not enough memory.
   void lay_in_panels(ThreadPool& pool);
   size_t sparse_cols() const;  // of all sparse inputs

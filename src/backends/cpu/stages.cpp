@@ -73,20 +73,13 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
           activity_[i].active += n_active;
         }
       }
-      return {linear->n_chunk(few), few || !linear->any_floats() ? job_ : nullptr, first_reads(stage + 1)};
+      return {linear->n_chunk(few), few || !linear->any_floats() ? job_ : nullptr};
     }
-    if (const size_t n = count_chunks(op)) return {n, nullptr, first_reads(stage + 1)};
+    if (const size_t n = count_chunks(op)) return {n, nullptr};
     run_rows(op, Phase::kAll, 0, rows_);
     if (i + 1 < s.last) lap(i);
   }
   return {};
-}
-
-// Of a stage with few rows; null: nothing that is known now.
-const ThreadPool::Reads* CpuExecutor::first_reads(size_t stage) const {
-  if (rows_ >= kManyRows || stage >= stages_->size()) return nullptr;
-  const auto* linear = std::get_if<PackedLinear>(&ops_[(*stages_)[stage].last - 1]);
-  return linear ? linear->first_reads.data() : nullptr;
 }
 
 // Of the wkv ops; 0: the op works row by row.
