@@ -70,7 +70,6 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
     const PackedLinear* op;
     size_t rows;
     LinearInput* inputs;
-    float** outs;  // the first row that each part writes, as the values lay then
   };
 
   // cpu.cpp

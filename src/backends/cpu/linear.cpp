@@ -10,9 +10,6 @@ namespace {
 
 using Form = PackedLinear::Form;
 
-// Never faults, whatever lies there by now.
-void prefetch_to_write(const float* p) { __builtin_prefetch(p, 1); }
-
 // A line of cache more than a row: tiles of rows would else lie in one set of the first-level cache.
 size_t bf16_stride(const PackedLinear::Input& input) { return input.cols + 32; }
 
@@ -40,7 +37,7 @@ Layout layout_of(const PackedLinear::Input& input, size_t rows, const KernelTabl
 }  // namespace
 
 size_t CpuExecutor::job_bytes(const PackedLinear& op) {
-  return round_up(sizeof(LinearJob) + op.inputs.size() * sizeof(LinearInput) + op.parts.size() * sizeof(float*), 64);
+  return round_up(sizeof(LinearJob) + op.inputs.size() * sizeof(LinearInput), 64);
 }
 
 size_t CpuExecutor::staged_bytes(const PackedLinear& op, size_t rows) const {
@@ -56,9 +53,7 @@ size_t CpuExecutor::staged_bytes(const PackedLinear& op, size_t rows) const {
 const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, ThreadPool::Serial serial) {
   std::byte* at = staging_.allocate(staged_bytes(op, rows_), serial, pool_);
   auto* inputs = reinterpret_cast<LinearInput*>(at + sizeof(LinearJob));
-  auto** outs = reinterpret_cast<float**>(inputs + op.inputs.size());
-  auto* job = new (at) LinearJob{&op, rows_, inputs, outs};
-  for (size_t i = 0; i < op.parts.size(); ++i) outs[i] = row(op.parts[i].part->out, 0);
+  auto* job = new (at) LinearJob{&op, rows_, inputs};
   at += job_bytes(op);
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const PackedLinear::Input& input = op.inputs[i];
@@ -121,10 +116,6 @@ void CpuExecutor::compute_chunk(const LinearJob& job, size_t chunk, float* y) co
   for (const PackedLinear::Tile& tile : job.op->chunk(job.rows < kManyRows, chunk)) {
     const PackedLinear::Part& part = job.op->parts[tile.part];
     const LinearInput& in = job.inputs[part.input];
-    // Weights that stream through the caches have pushed out where the outputs go: to be there again when it is written.
-    if (job.rows == 1)
-      for (size_t p = 0; p < tile.panels.count; ++p)
-        prefetch_to_write(job.outs[tile.part] + (tile.panels.first + p * tile.panels.step) * kLanes);
     LinearArgs args{};
     part.weight.locate(tile.panels, args);
     args.x = in.x;
