@@ -96,8 +96,8 @@ bool follows(const PackedLinear::Tile& tile, const PackedLinear::Tile& before, c
 }  // namespace
 
 void PackedLinear::make_tiles(size_t n_thread) {
-  // Groups of some microseconds' work, but enough of them to share.
-  constexpr size_t kBytes = 128 << 10, kOfEachThread = 8;
+  // Tens of microseconds' work, but enough of them to share: with each one that ends, streams of weights stop and start.
+  constexpr size_t kBytes = 512 << 10, kOfEachThread = 4;
   size_t total = 0, bytes = 0, n = 0;  // of all; of the group
   for (const Part& part : parts) total += part.weight.bytes();
   const size_t enough = std::min(kBytes, total / (n_thread * kOfEachThread));
