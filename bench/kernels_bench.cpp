@@ -1,10 +1,12 @@
 // Single kernels, one thread: matrix times one row (bound by memory; cached: what its arithmetic alone allows), times 128
-// rows (bound by multiply-adds), and the v7 recurrence. Bounds measured beside each: a read-only sweep over as many bytes
+// rows (bound by multiply-adds), the v7 recurrence, and what lies between two cores. Bounds measured beside each: a read-only sweep over as many bytes
 // (sweep_GB/s), and a loop of fused multiply-adds or integer dot products in registers (of_bound).
 #include <benchmark/benchmark.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "backends/cpu/isa/tables.h"
 #include "backends/cpu/packed.h"
@@ -117,6 +119,46 @@ void wkv7(benchmark::State& state, const KernelTable* table) {
       benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+// How far two threads' cores are from each other: a message from one to the other (real time of a round trip / 2), and what
+// both read from memory together. On a virtual machine both change with where the host puts its processors: --benchmark_repetitions.
+void cores(benchmark::State& state, const KernelTable* table) {
+  constexpr int kTrips = 20000;
+  constexpr size_t kBytes = size_t{512} << 20;
+  AlignedBuffer buffer(kBytes);
+  std::memset(buffer.data(), 1, kBytes);
+  struct alignas(128) { std::atomic<int> value{0}; } turn;
+  const auto wait_for = [&](int value) {
+    while (turn.value.load(std::memory_order_acquire) != value) {
+    }
+  };
+  const auto sweep = [&](size_t half) { table->sweep(buffer.as<uint8_t>() + half * (kBytes / 2), kBytes / 2, 4, 0); };
+  double trips = 0, swept = 0;  // seconds
+  for (auto _ : state) {
+    turn.value = 0;
+    auto start = std::chrono::steady_clock::now();
+    std::thread answers([&] {
+      for (int i = 0; i < kTrips; ++i) {
+        wait_for(2 * i + 1);
+        turn.value.store(2 * i + 2, std::memory_order_release);
+      }
+    });
+    for (int i = 0; i < kTrips; ++i) {
+      turn.value.store(2 * i + 1, std::memory_order_release);
+      wait_for(2 * i + 2);
+    }
+    answers.join();
+    trips += seconds_since(start);
+    start = std::chrono::steady_clock::now();
+    std::thread other(sweep, 0);
+    sweep(1);
+    other.join();
+    swept += seconds_since(start);
+  }
+  const auto n = static_cast<double>(state.iterations());
+  state.counters["ns a message"] = trips / n / (2 * kTrips) * 1e9;
+  state.counters["GB/s of both"] = n * kBytes / swept / 1e9;
+}
+
 const bool registered = [] {
   for (const KernelTable* table : cpu::compiled_tables()) {
     if (!cpu::can_run(*table)) continue;
@@ -137,6 +179,7 @@ const bool registered = [] {
               ->Unit(benchmark::kMillisecond);
       }
     benchmark::RegisterBenchmark((std::string("wkv7/") + table->name).c_str(), wkv7, table);
+    benchmark::RegisterBenchmark((std::string("cores/") + table->name).c_str(), cores, table)->UseRealTime()->Iterations(3);
   }
   return true;
 }();
