@@ -22,7 +22,8 @@ std::vector<int32_t> some_tokens(size_t n, size_t n_vocab, size_t seed) {
   return tokens;
 }
 
-constexpr size_t kFew = 8;  // steps, between which something else is measured
+constexpr size_t kFew = 8;     // steps, between which something else is measured
+constexpr size_t kSettle = 4;  // steps after that, untimed: caches are not what decoding makes of them until then
 
 }  // namespace
 
@@ -52,14 +53,17 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch, const s
     for (size_t i = 0; i < batch; ++i)
       rwkv_api::check(rwkv_sampler_sample(sampler.get(), logits.data() + i * n_vocab, &tokens[i]));
   };
-  step();  // buffers grow in the first
+  for (size_t i = 0; i < kSettle; ++i) step();  // buffers grow in the first
   double seconds = 0;
   for (size_t done = 0; done < n; done += kFew) {
     const size_t few = std::min(kFew, n - done);
     const Stopwatch watch;
     for (size_t i = 0; i < few; ++i) step();
     seconds += watch.seconds();
-    if (pause) pause(few);
+    if (!pause) continue;
+    pause(few);
+    if (done + few < n)
+      for (size_t i = 0; i < kSettle; ++i) step();
   }
   return static_cast<double>(n * batch) / seconds;
 }
@@ -100,8 +104,9 @@ struct Rates {
 Rates decode_beside_sweeps(const rwkv_api::Model& model, size_t n, size_t batch) {
   double seconds_a_byte = 0;
   const double tokens_per_s = decode_rate(model, n, batch, [&](size_t n_sweep) {
+    double bytes_per_s = 0;
+    rwkv_api::check(rwkv_measure_bandwidth(model.get(), &bytes_per_s));  // untimed, as the first steps
     for (size_t i = 0; i < n_sweep; ++i) {
-      double bytes_per_s = 0;
       rwkv_api::check(rwkv_measure_bandwidth(model.get(), &bytes_per_s));
       seconds_a_byte += 1 / bytes_per_s;
     }
@@ -146,10 +151,11 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch, std::FI
     ops.push_back(op);
   }
   std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.seconds > b.seconds; });
+  const size_t n_step = n + kSettle * ((n + kFew - 1) / kFew);  // untimed ones, too
   std::fprintf(to, "\n| op | us a token | share | GB/s | of the sweep's %.1f |\n|---|---|---|---|---|\n", rates.bytes_per_s / 1e9);
   for (const Op& op : ops)
     std::fprintf(to, "| %s | %.1f | %.1f %% | %.1f | %.0f %% |\n", op.name.c_str(),
-                1e6 * op.seconds / static_cast<double>((n + 1) * batch), 100 * op.seconds / total, op.bytes / op.seconds / 1e9,
+                1e6 * op.seconds / static_cast<double>(n_step * batch), 100 * op.seconds / total, op.bytes / op.seconds / 1e9,
                 100 * op.bytes / op.seconds / rates.bytes_per_s);
 }
 
