@@ -27,6 +27,7 @@ import facts
 
 BATCH = 512  # tokens that llama.cpp takes at once: its default
 TRIES = 2
+SETTLE = 4  # steps that are not timed, as in `rwkv bench`
 TIMEOUT = 900  # seconds of one measurement
 
 
@@ -170,7 +171,8 @@ class LlamaCpp:
         def step() -> None:
             self.decode(self.api.llama_batch_get_one(token, 1))
             token[0] = self.likeliest()
-        step()  # as `rwkv bench` does
+        for _ in range(SETTLE):
+            step()
         start = time.perf_counter()
         for _ in range(n):
             step()
@@ -207,7 +209,8 @@ def compare(models: list[pathlib.Path], a: argparse.Namespace) -> dict:
     import importlib.metadata
     return {"rows": rows, "cpu": facts.cpu(), "date": facts.today(), "threads": a.threads, "rounds": a.rounds,
             "others": others,
-            "librwkv": f"{facts.version(a.command)}, {about['librwkv']}",
+            "librwkv": f"{facts.version(a.command)}, {about['librwkv']}"
+                       + (f", activations {a.activations}" if a.activations else ""),
             "llama_cpp": f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')} "
                          f"({about['llama_cpp']})"}
 

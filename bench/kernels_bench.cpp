@@ -1,6 +1,7 @@
 // Single kernels, one thread: matrix times one row (bound by memory; cached: what its arithmetic alone allows), times 128
-// rows (bound by multiply-adds), the v7 recurrence, and what lies between two cores. Bounds measured beside each: a read-only sweep over as many bytes
-// (sweep_GB/s), and a loop of fused multiply-adds or integer dot products in registers (of_bound).
+// rows (bound by multiply-adds), and the v7 recurrence; and what lies between the cores of two threads. Bounds measured
+// beside each: a read-only sweep over as many bytes (sweep_GB/s), and a loop of fused multiply-adds or integer dot products
+// in registers (of_bound).
 #include <benchmark/benchmark.h>
 
 #include <atomic>
@@ -122,6 +123,7 @@ void wkv7(benchmark::State& state, const KernelTable* table) {
 // How far two threads' cores are from each other: a message from one to the other (real time of a round trip / 2), and what
 // both read from memory together. On a virtual machine both change with where the host puts its processors: --benchmark_repetitions.
 void cores(benchmark::State& state, const KernelTable* table) {
+  if (default_thread_count() < 2) return state.SkipWithError("one core");
   constexpr int kTrips = 20000;
   constexpr size_t kBytes = size_t{512} << 20;
   AlignedBuffer buffer(kBytes);

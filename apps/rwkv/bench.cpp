@@ -130,7 +130,7 @@ void decode_beside_neighbour(const rwkv_api::Model& model, size_t n, BenchRow& r
   row.bound_tokens_per_s.push_back((1 - 0.5 / row.threads) * turns / alone);
 }
 
-// Time, bytes and share of each op over a decoding run.
+// Time, bytes and share of each op over a decoding run, steps included that only let caches settle.
 void print_profile(const rwkv_api::Model& model, size_t n, size_t batch, std::FILE* to) {
   decode_rate(model, 2, batch);
   rwkv_api::check(rwkv_profile_start(model.get(), true));

@@ -19,11 +19,13 @@ constexpr uint64_t kSerialMask = (uint64_t{1} << (64 - 2 * kBits)) - 1;  // of a
 constexpr size_t kControls = 4;
 // About 50 microseconds: longer than the gaps between walks, shorter than anybody notices.
 constexpr int kIdleSpins = 2000;
-// About 20 microseconds, more than a usual chunk: who has waited longer does the straggler's chunk again.
-constexpr int kStageSpins = 800;
+// About 40 microseconds, more than a usual chunk: who has waited longer does the straggler's chunk again.
+constexpr int kStageSpins = 1600;
 // About 100 microseconds: who yields beside a busy neighbour is without its core for milliseconds.
 constexpr int kYieldSpins = 4000;
 
+// Where the chunks begin that thread i of n takes first; of i == n: their end.
+constexpr uint64_t first_chunk(size_t n_chunk, size_t i, size_t n) { return n_chunk * i / n; }
 constexpr uint64_t keyed(uint64_t serial, uint64_t count) { return serial << kBits | count; }
 
 void pause_cpu() noexcept {

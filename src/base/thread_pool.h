@@ -62,8 +62,6 @@ class ThreadPool {
     run_few(n_chunk, f);
   }
 
-  // Where the chunks begin that thread i of n takes first; of i == n: their end.
-  static size_t first_chunk(size_t n_chunk, size_t i, size_t n) { return n_chunk * i / n; }
   // Chunks that a stage with a context may have. Before the first walk with such a stage.
   void reserve_redo(size_t n_chunk);
   // Returns when no thread is in stage `serial` or an earlier one. From prepare, or between walks.

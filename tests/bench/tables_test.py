@@ -60,7 +60,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(self.page.read_text(), PAGE)
 
     def test_runs_alternate_and_a_ratio_belongs_to_its_round(self) -> None:
-        arguments = argparse.Namespace(command=COMMAND, threads=2, n_prompt=8, n_gen=2, rounds=3, wait=0)
+        arguments = argparse.Namespace(command=COMMAND, threads=2, n_prompt=8, n_gen=2, rounds=3, wait=0, activations=None)
         turns, results = [], {"ours": iter((20, 30, 80)), "theirs": iter((10, 20, 20))}
 
         def measured(who: str) -> dict:
@@ -92,7 +92,7 @@ class Tables(unittest.TestCase):
             comparison.check([MODEL], COMMAND, needs_llama_cpp=False)
 
     def test_our_measurement_is_read(self) -> None:
-        arguments = argparse.Namespace(command=COMMAND, threads=1, n_prompt=8, n_gen=2)
+        arguments = argparse.Namespace(command=COMMAND, threads=1, n_prompt=8, n_gen=2, activations="s8")
         measured = comparison.measure_ours(MODEL, arguments)
         self.assertGreater(measured["prefill"], 0)
         self.assertGreater(measured["decode"], 0)

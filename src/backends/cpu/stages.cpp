@@ -123,10 +123,10 @@ void CpuExecutor::publish(size_t stage, const void* context, size_t chunk, size_
   publish_chunk(*job, chunk, scratch_[thread].as<float>());
 }
 
-// Of ops that work row by row: whole groups of ActGroups, or some pieces for each thread.
+// Of ops that work row by row: whole groups of ActGroups where all inputs have them, or some pieces for each thread.
 size_t CpuExecutor::rows_a_piece() const {
   constexpr size_t kMost = 6, kOfEachThread = 4;
-  if (table_.act_groups.rows > 0) return table_.act_groups.rows;
+  if (table_.act_groups.rows > 0 && rows_ >= table_.act_groups.from) return table_.act_groups.rows;
   return std::clamp<size_t>(rows_ / (kOfEachThread * pool_.size()), 1, kMost);
 }
 
