@@ -52,7 +52,8 @@ class ThreadPool {
   // Returns when all stages are finished. One walk at a time: the owner serializes.
   void walk(Walk& walk, size_t n_stage);
 
-  // Calls f(chunk, thread) once for each chunk in [0, n_chunk); returns when all are done. f must not throw.
+  // Calls f(chunk, thread) once for each chunk in [0, n_chunk); returns when all are done. f must not throw. A single chunk is
+  // the caller's: sooner done than shared.
   template <typename F>
   void run(size_t n_chunk, const F& f) {
     for (; n_chunk > kMaxChunks; n_chunk -= kMaxChunks) {  // from the end
@@ -71,6 +72,7 @@ class ThreadPool {
  private:
   template <typename F>
   void run_few(size_t n_chunk, const F& f) {
+    if (n_chunk == 1) return f(0, 0);
     struct Single final : Walk {
       Single(size_t n, const F& g) : n_chunk(n), call(g) {}
       Stage prepare(size_t, Serial) override { return {n_chunk, nullptr}; }

@@ -291,11 +291,9 @@ size_t CpuExecutor::n_sparse() const {
 void CpuExecutor::run_piece(std::span<const int32_t> tokens, std::span<const uint32_t> wanted, float* logits) {
   tokens_ = tokens;
   const auto copy_logits = [&](size_t first, size_t count) {
-    const auto copy = [&](size_t i, size_t) {
+    pool_.run(count, [&](size_t i, size_t) {
       std::copy_n(row(plan_->logits, i), plan_->n_vocab, logits + (first + i) * plan_->n_vocab);
-    };
-    if (count == 1) copy(0, 0);  // sooner done than shared
-    else pool_.run(count, copy);
+    });
   };
   const size_t rows = tokens.size();
   if (wanted.size() == rows && rows <= kHeadRows) {
