@@ -8,6 +8,7 @@
 #include "backends/cpu/isa/tables.h"
 #include "backends/cpu/packed.h"
 #include "backends/reference/ops.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "support/golden.h"
@@ -129,6 +130,45 @@ TEST(linear_bf16, rounds_activations_to_nearest_even) {
       else EXPECT_EQ(out[i], f32_to_bf16(x[i])) << table.name << " " << x[i];
     }
   });
+}
+
+// Block by block, as quantize says it; what is NaN counts as the largest, but makes no scale. As the kernels run: subnormals are zeros.
+TEST(quantize, equals_a_plain_loop_for_every_length_and_odd_values) {
+  const FlushSubnormals flush;
+  for (size_t n_block = 1; n_block <= 37; ++n_block) {
+    std::vector<float> x = random_floats(32 * n_block, n_block);
+    std::mt19937_64 random(n_block);
+    for (const float odd : {0.0f, -0.0f, NAN, INFINITY, -INFINITY, 1e-38f, 3e38f}) x[random() % x.size()] = odd;
+    std::fill_n(x.begin() + 32 * static_cast<ptrdiff_t>(random() % n_block), 32, 0.0f);
+    for (const bool wide : {false, true})
+      for_each_table([&](const KernelTable& table) {
+        std::vector<uint8_t> blocks(n_block * table.act_bytes[wide]);
+        std::vector<float> scale(n_block);
+        std::vector<int32_t> sum(2 * n_block);
+        cpu::QuantizeArgs args{};
+        args.x = x.data();
+        args.k = x.size();
+        args.wide = wide;
+        args.blocks = blocks.data();
+        args.scale = scale.data();
+        args.sum = sum.data();
+        table.quantize(args);
+        const float limit = wide ? 32639.0f : 127.0f;
+        for (size_t b = 0; b < n_block; ++b) {
+          float size = 0;
+          for (size_t i = 0; i < 32; ++i) size = std::max(size, std::abs(x[32 * b + i]));  // NaN: false
+          const float inverse = size > 0 ? limit / size : 0.0f;
+          int32_t sums[2] = {};
+          for (size_t i = 0; i < 32; ++i) {
+            const float q = x[32 * b + i] * inverse;
+            sums[i / 16] += static_cast<int32_t>(std::nearbyint(std::isnan(q) ? limit : std::clamp(q, -limit, limit)));
+          }
+          ASSERT_EQ(scale[b], size / limit) << table.name << ", block " << b << " of " << n_block;
+          ASSERT_EQ(sum[2 * b], sums[0]) << table.name << ", block " << b << " of " << n_block;
+          ASSERT_EQ(sum[2 * b + 1], sums[1]) << table.name << ", block " << b << " of " << n_block;
+        }
+      });
+  }
 }
 
 TEST(packed, f32_that_sixteen_bits_hold_takes_sixteen_bits) {

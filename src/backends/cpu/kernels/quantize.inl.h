@@ -28,6 +28,42 @@ inline void round_to_bf16(const float* x, size_t n, uint16_t* out) {
   }
 }
 
+// Blocks [first, first + n) of a row, n <= 16: what is one number of each block is found for all of them at once.
+inline void quantize_blocks(const QuantizeArgs& a, size_t first, size_t n, bool lists) {
+  constexpr size_t kAtOnce = 16, kHalf = kAtOnce / 2;
+  alignas(64) static constexpr float kNothing[32] = {};
+  const auto x_of = [&](size_t j) { return j < n ? a.x + 32 * (first + j) : kNothing; };
+  const Vec limit = set1(a.wide ? 32639.0f : 127.0f);  // 127 * 256 + 127: what two signed bytes hold both ways
+  const Vec bottom = zero() - limit;
+  Vec sizes[kAtOnce];
+#pragma GCC unroll 16
+  for (size_t j = 0; j < kAtOnce; ++j)  // NaN does not count
+    sizes[j] = max(abs(load(x_of(j))), max(abs(load(x_of(j) + 16)), zero()));
+  const Vec size = largest_of_each(sizes);
+  alignas(64) float scale[kAtOnce], inverse[kAtOnce];
+  store(scale, size / limit);
+  store(inverse, select(less(zero(), size), limit / size, zero()));
+  for (size_t begin = 0; begin < n; begin += kHalf) {
+    alignas(64) int32_t q[kHalf][32], sums[2 * kHalf];
+#pragma GCC unroll 8
+    for (size_t j = 0; j < kHalf; ++j) {
+      const Vec by = set1(inverse[begin + j]);
+      store_i32(q[j], max(min(load(x_of(begin + j)) * by, limit), bottom));
+      store_i32(q[j] + 16, max(min(load(x_of(begin + j) + 16) * by, limit), bottom));
+    }
+    sum_each(q[0], sums);
+    for (size_t j = 0; j < kHalf && begin + j < n; ++j) {
+      const size_t b = first + begin + j;
+      if (lists) keep_active(q[j], a.active + b * kActiveBytes);
+      store_act(a.blocks + b * act_bytes(a.wide), q[j], a.wide);
+      a.scale[b] = scale[begin + j];
+      a.sum[2 * b] = sums[2 * j];
+      a.sum[2 * b + 1] = sums[2 * j + 1];
+      if (a.group) put_in_group(a.group + b * kActGroups.bytes, a.lane, q[j], scale[begin + j], sums[2 * j], sums[2 * j + 1]);
+    }
+  }
+}
+
 // One row of activations: blocks of 32 with a scale each; 8 bits, or (wide) 16.
 inline size_t quantize(const QuantizeArgs& a) {
   if (a.bf16) {
@@ -41,22 +77,6 @@ inline size_t quantize(const QuantizeArgs& a) {
     for (size_t b = 0; lists && b < a.k / 32; ++b) list_active(a.x + 32 * b, a.active + b * kActiveBytes);
     return n_active;
   }
-  const float limit = a.wide ? 32639.0f : 127.0f;  // 127 * 256 + 127: what two signed bytes hold both ways
-  for (size_t b = 0; b < a.k / 32; ++b) {
-    const Vec low = load(a.x + 32 * b), high = load(a.x + 32 * b + 16);
-    const float size = largest(max(max(abs(low), zero()), max(abs(high), zero())));  // NaN does not count
-    const float inverse = size > 0 ? limit / size : 0.0f;
-    int32_t q[32];
-    const Vec top = set1(limit), bottom = set1(-limit), by = set1(inverse);
-    store_i32(q, max(min(low * by, top), bottom));
-    store_i32(q + 16, max(min(high * by, top), bottom));
-    const int32_t first = sum16(q), second = sum16(q + 16);
-    if (lists) keep_active(q, a.active + b * kActiveBytes);
-    store_act(a.blocks + b * act_bytes(a.wide), q, a.wide);
-    a.scale[b] = size / limit;
-    if (a.group) put_in_group(a.group + b * kActGroups.bytes, a.lane, q, a.scale[b], first, second);
-    a.sum[2 * b] = first;
-    a.sum[2 * b + 1] = second;
-  }
+  for (size_t b = 0, n = a.k / 32; b < n; b += 16) quantize_blocks(a, b, n - b < 16 ? n - b : 16, lists);
   return n_active;
 }

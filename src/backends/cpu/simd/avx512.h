@@ -56,6 +56,36 @@ inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), 
 // Not into the first level. No builtin: gcc 12 takes a function that only calls that for one without effect, and drops its calls.
 inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 
+// As each.h: sixteen vectors become one, in four steps that each join two by two.
+template <typename Join>
+inline __m512i join_each(const __m512i (&v)[16], Join f) {
+  __m512i two[8], four[4];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i)
+    two[i] = f(_mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]), _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i)
+    four[i] = f(_mm512_unpacklo_epi64(two[2 * i], two[2 * i + 1]), _mm512_unpackhi_epi64(two[2 * i], two[2 * i + 1]));
+  const auto join_parts = [&](__m512i a, __m512i b) {
+    return f(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+  };
+  return join_parts(join_parts(four[0], four[1]), join_parts(four[2], four[3]));
+}
+inline Vec largest_of_each(const Vec (&v)[16]) {
+  __m512i bits[16];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < 16; ++i) bits[i] = _mm512_castps_si512(v[i].v);
+  return {_mm512_castsi512_ps(join_each(bits, [](__m512i a, __m512i b) {
+    return _mm512_castps_si512(_mm512_max_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+  }))};
+}
+inline void sum_each(const int32_t* q, int32_t* sums) {
+  __m512i v[16];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < 16; ++i) v[i] = _mm512_loadu_si512(q + 16 * i);
+  _mm512_storeu_si512(sums, join_each(v, [](__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }));
+}
+
 // ---- Integers: 16 lanes of i32, and 64 unsigned bytes (lane o: four neighbouring k of output o).
 struct IVec {
   __m512i v;
