@@ -31,11 +31,12 @@ inline void norm(const NormArgs& a) {
 }
 
 inline void mix(const MixArgs& a) {
-  for_each_vec(a.n, [&](size_t i, size_t lanes) {
-    const Vec h = load(a.h + i, lanes), p = load(a.p + i, lanes);
-    Vec out = p - h;
-    if (a.mix && a.of_current) out = mul_add(h - p, load(a.mix + i, lanes), p);
-    else if (a.mix) out = mul_add(out, load(a.mix + i, lanes), h);
-    store(a.out + i, out, lanes);
-  });
+  const auto each = [&](auto f) {
+    for_each_vec(a.n, [&](size_t i, size_t lanes) {
+      store(a.out + i, f(i, lanes, load(a.h + i, lanes), load(a.p + i, lanes)), lanes);
+    });
+  };
+  if (!a.mix) each([](size_t, size_t, Vec h, Vec p) { return p - h; });
+  else if (a.of_current) each([&](size_t i, size_t lanes, Vec h, Vec p) { return mul_add(h - p, load(a.mix + i, lanes), p); });
+  else each([&](size_t i, size_t lanes, Vec h, Vec p) { return mul_add(p - h, load(a.mix + i, lanes), h); });
 }
