@@ -70,7 +70,8 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, const CpuOptions& opt
   for (const size_t width : plan_->value_width) stride_.push_back(row_stride(width));
   values_.resize(stride_.size());
   hidden_stride_ = row_stride(plan_->n_embd);
-  static_assert(kMaxRows >= PackedLinear::kMostTiles * kManyRows);  // a tile of many rows takes more than a group of few
+  // A tile of many rows takes more than a group of few.
+  static_assert(kMaxRows * PackedMatrix::kMostTilePanels >= PackedLinear::kMostPanels * kManyRows);
   for (size_t i = 0; i < pool_.size(); ++i)
     scratch_.emplace_back(kMaxRows * PackedMatrix::kMostTilePanels * kLanes * sizeof(float));
   size_t most = 1;

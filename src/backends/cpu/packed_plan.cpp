@@ -96,11 +96,13 @@ bool follows(const PackedLinear::Tile& tile, const PackedLinear::Tile& before, c
 }  // namespace
 
 void PackedLinear::make_tiles(size_t n_thread) {
-  // Tens of microseconds' work, but enough of them to share: with each one that ends, streams of weights stop and start.
+  // Tens of microseconds' work, but enough of them to share: with each one that ends, streams of weights stop and start. As many
+  // for each thread, and ends where they are nearest to an even share: who is done first waits.
   constexpr size_t kBytes = 512 << 10, kOfEachThread = 4;
-  size_t total = 0, bytes = 0, n = 0;  // of all; of the group
+  size_t total = 0;
   for (const Part& part : parts) total += part.weight.bytes();
-  const size_t enough = std::min(kBytes, total / (n_thread * kOfEachThread));
+  const size_t n_group = round_up(std::max(total / kBytes, n_thread * kOfEachThread), n_thread);
+  size_t bytes = 0, n_panel = 0, n_end = 0;  // of all before; of the group; of shares that have ended
   tiles.clear();
   grouped.clear();
   groups.assign(1, 0);
@@ -109,12 +111,16 @@ void PackedLinear::make_tiles(size_t n_thread) {
     for (size_t i = 0; i < weight.n_tile(false); ++i) tiles.push_back({p, weight.tile(false, i)});
     for (size_t i = 0; i < weight.n_tile(true); ++i) {
       const Tile tile{p, weight.tile(true, i)};
-      if (n > 0 && follows(tile, grouped.back(), weight)) grouped.back().panels.count += tile.panels.count;
+      const size_t tile_bytes = weight.bytes() / weight.n_tile(true);
+      if (groups.back() < grouped.size() && follows(tile, grouped.back(), weight)) grouped.back().panels.count += tile.panels.count;
       else grouped.push_back(tile);
-      bytes += weight.bytes() / weight.n_tile(true);
-      if (bytes < enough && ++n < kMostTiles) continue;
+      bytes += tile_bytes;
+      n_panel += tile.panels.count;
+      const size_t n = (2 * bytes + tile_bytes) * n_group / (2 * total);
+      if (n == n_end && n_panel + PackedMatrix::kMostTilePanels <= kMostPanels) continue;
       groups.push_back(grouped.size());
-      bytes = n = 0;
+      n_end = n;
+      n_panel = 0;
     }
   }
   if (groups.back() < grouped.size()) groups.push_back(grouped.size());

@@ -63,7 +63,7 @@ struct PackedLinear {
   // a group are one tile then.
   std::vector<Tile> tiles, grouped;
   std::vector<size_t> groups;              // the first of `grouped` in each, and the end
-  static constexpr size_t kMostTiles = 16;  // of a group, before neighbours became one
+  static constexpr size_t kMostPanels = 16 * PackedMatrix::kMostTilePanels;  // of a group
   size_t n_chunk(bool few_rows) const { return few_rows ? groups.size() - 1 : tiles.size(); }
   std::span<const Tile> chunk(bool few_rows, size_t i) const;
   void make_tiles(size_t n_thread);      // from the parts

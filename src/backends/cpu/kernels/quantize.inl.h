@@ -12,10 +12,11 @@ inline void list_active(const float* x, uint8_t* list) {
   keep_active(active, list);
 }
 
+// NaN does not count.
 inline size_t count_active(const float* x, size_t k) {
-  size_t n = 0;
-  for (size_t i = 0; i < k; ++i) n += x[i] != 0;
-  return n;
+  Vec n = zero();
+  for_each_vec(k, [&](size_t i, size_t lanes) { n = n + select(less(zero(), abs(load(x + i, lanes))), set1(1), zero()); });
+  return static_cast<size_t>(sum(n));
 }
 
 // To nearest, ties to even; NaN stays one.
