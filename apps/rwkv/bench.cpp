@@ -139,24 +139,29 @@ void print_profile(const rwkv_api::Model& model, size_t n, size_t batch, std::FI
   rwkv_api::check(rwkv_profile_start(model.get(), false));
   struct Op {
     std::string name;
-    double calls, seconds, bytes;
+    double calls, seconds, bytes, kernels, preparing;
   };
   std::vector<Op> ops;
-  double total = 0;
+  Op all{"all", 0, 0, 0, 0, 0};
   for (std::string line; std::getline(lines, line);) {
     const size_t tab = line.find('\t');
-    Op op{line.substr(0, tab), 0, 0, 0};
-    std::istringstream(line.substr(tab)) >> op.calls >> op.seconds >> op.bytes;
-    total += op.seconds;
+    Op op{line.substr(0, tab), 0, 0, 0, 0, 0};
+    std::istringstream(line.substr(tab)) >> op.calls >> op.seconds >> op.bytes >> op.kernels >> op.preparing;
+    all.seconds += op.seconds;
+    all.bytes += op.bytes;
+    all.kernels += op.kernels;
+    all.preparing += op.preparing;
     ops.push_back(op);
   }
   std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.seconds > b.seconds; });
   const size_t n_step = n + kSettle * ((n + kFew - 1) / kFew);  // untimed ones, too
-  std::fprintf(to, "\n| op | us a token | share | GB/s | of the sweep's %.1f |\n|---|---|---|---|---|\n", rates.bytes_per_s / 1e9);
+  ops.push_back(all);
+  std::fprintf(to, "\n| op | us a token | share | GB/s | of the sweep's %.1f | in kernels | preparing |\n|---|---|---|---|---|---|---|\n",
+               rates.bytes_per_s / 1e9);
   for (const Op& op : ops)
-    std::fprintf(to, "| %s | %.1f | %.1f %% | %.1f | %.0f %% |\n", op.name.c_str(),
-                1e6 * op.seconds / static_cast<double>(n_step * batch), 100 * op.seconds / total, op.bytes / op.seconds / 1e9,
-                100 * op.bytes / op.seconds / rates.bytes_per_s);
+    std::fprintf(to, "| %s | %.1f | %.1f %% | %.1f | %.0f %% | %.0f %% | %.0f %% |\n", op.name.c_str(),
+                 1e6 * op.seconds / static_cast<double>(n_step * batch), 100 * op.seconds / all.seconds, op.bytes / op.seconds / 1e9,
+                 100 * op.bytes / op.seconds / rates.bytes_per_s, 100 * op.kernels / op.seconds, 100 * op.preparing / op.seconds);
 }
 
 std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& bench, bool first) {

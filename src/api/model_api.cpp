@@ -168,7 +168,7 @@ const char* rwkv_profile_text(rwkv_model* model) {
     text.clear();
     require(model, "model");
     for (const OpProfile& op : model->model->runner().profile())
-      text += strf("{}\t{}\t{}\t{}\n", op.name, op.calls, op.seconds, op.bytes);
+      text += strf("{}\t{}\t{}\t{}\t{}\t{}\n", op.name, op.calls, op.seconds, op.bytes, op.kernel_seconds, op.prepare_seconds);
   });
   return status == RWKV_OK ? text.c_str() : "";
 }

@@ -46,6 +46,8 @@ struct OpProfile {
   uint64_t calls = 0;
   double seconds = 0;
   double bytes = 0;  // of weights read, as they lie in the file, once a call
+  double kernel_seconds = 0;   // of `seconds`, what a thread spent in kernels, in the mean of all threads;
+  double prepare_seconds = 0;  // and in preparing what they read. The rest is writing results and waiting for each other
 };
 
 class Executor {
@@ -71,8 +73,8 @@ class Executor {
   virtual Bounds measure_bounds();
   virtual double measure_bandwidth();  // bytes per second of one more sweep
 
-  // Times every op from now on (or not), and what it has found since it was switched on. Costs a clock reading
-  // an op. Empty where a backend does not measure.
+  // Times every op from now on (or not), and what it has found since it was switched on. Costs some clock
+  // readings an op. Empty where a backend does not measure.
   virtual void set_profiling(bool) {}
   virtual std::vector<OpProfile> profile() const { return {}; }
 

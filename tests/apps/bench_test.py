@@ -47,6 +47,20 @@ class Bench(unittest.TestCase):
         if four["bound"] == "bandwidth":  # or arithmetic, where that is the lower one
             self.assertGreater(four["bound_tokens_per_s"], 2 * one["bound_tokens_per_s"])
 
+    def test_profile_adds_up(self) -> None:
+        lines = self.output("-m", MODEL, "-t", "2", "-p", "0", "-n", "8", "-r", "1", "--profile").splitlines()
+        rows = [[field.strip(" %") for field in line.strip("| ").split("|")] for line in lines[lines.index("") + 3:]]
+        figures = {row[0]: [float(field) for field in row[1:]] for row in rows}
+        self.assertEqual(rows[-1][0], "all")
+        everything = figures.pop("all")
+        self.assertIn("wkv7", figures)
+        self.assertAlmostEqual(sum(f[0] for f in figures.values()), everything[0], delta=0.05 * len(rows))  # us, printed to 0.1
+        for name, (_, share, _, _, kernels, preparing) in figures.items():
+            self.assertLessEqual(share, 100, name)
+            self.assertLessEqual(kernels + preparing, 101, f"{name}: a thread is in one of both")
+        self.assertGreater(everything[4], 0, "time in kernels")
+        self.assertEqual(figures["norm_shift_mix"][5], 100, "one row: the thread that prepares a stage does it")
+
     def test_json_has_an_object_for_each_test(self) -> None:
         out = self.output("-m", MODEL, "-t", "2", "-p", "8,16", "-n", "4", "-b", "1,3", "-r", "2", "-o", "json")
         rows = [json.loads(line) for line in out.splitlines()]

@@ -318,7 +318,7 @@ void CpuExecutor::walk_through(const Stages& stages, size_t rows) {
   stages_ = &stages;
   rows_ = rows;
   if (profiling_) {
-    lap_ = std::chrono::steady_clock::now();
+    lap_ = now();
     for (const StageOps& s : stages)
       if (s.phase != Phase::kMix && s.phase != Phase::kCarry && s.phase != Phase::kQuantize)  // one phase an op
         for (size_t op = s.first; op < s.last; ++op) ++calls_[op];
@@ -336,21 +336,27 @@ void CpuExecutor::keep_rows(std::span<const uint32_t> rows) {
 
 void CpuExecutor::set_profiling(bool on) {
   const std::lock_guard lock(mutex_);
+  pool_.wait_left(pool_.last_serial());  // a thread that does again what another did
   profiling_ = on;
   seconds_.assign(ops_.size(), 0);
+  prepare_seconds_.assign(ops_.size(), 0);
+  times_.assign(pool_.size(), {seconds_, seconds_});
   calls_.assign(ops_.size(), 0);
 }
 
 // What has passed since the last call is op's. Called by one thread at a time, in order.
-void CpuExecutor::lap(size_t op) {
+void CpuExecutor::lap(size_t op, bool preparing) {
   if (!profiling_) return;
-  const auto now = std::chrono::steady_clock::now();
-  seconds_[op] += std::chrono::duration<double>(now - lap_).count();
-  lap_ = now;
+  double passed = 0;
+  add_since(lap_, &passed);
+  seconds_[op] += passed;
+  if (preparing) prepare_seconds_[op] += passed;
+  lap_ = now();
 }
 
 std::vector<OpProfile> CpuExecutor::profile() const {
   const std::lock_guard lock(mutex_);
+  pool_.wait_left(pool_.last_serial());
   std::vector<OpProfile> out;
   for (size_t i = 0; i < seconds_.size(); ++i) {
     const Op& op = i < head_ ? plan_->body[i] : plan_->head[i - head_];
@@ -367,6 +373,11 @@ std::vector<OpProfile> CpuExecutor::profile() const {
     found->calls += calls_[i];
     found->seconds += seconds_[i];
     found->bytes += bytes * static_cast<double>(calls_[i]);
+    found->prepare_seconds += prepare_seconds_[i];
+    for (const ThreadTimes& thread : times_) {
+      found->kernel_seconds += thread.kernels[i] / static_cast<double>(times_.size());
+      found->prepare_seconds += thread.preparing[i] / static_cast<double>(times_.size());
+    }
   }
   return out;
 }

@@ -68,6 +68,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   };
   struct LinearJob {
     const PackedLinear* op;
+    size_t index;  // of the op
     size_t rows;
     LinearInput* inputs;
   };
@@ -84,11 +85,20 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void walk_through(const Stages& stages, size_t rows);
   void keep_rows(std::span<const uint32_t> rows);
   void follow_activity(size_t n_segment);
-  void lap(size_t op);
+  void lap(size_t op, bool preparing = false);
+  // What has passed since `start` is added to *seconds; nothing while nobody profiles. Threads that are late may ask, too:
+  // profiling begins and ends when all have left.
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point now() const { return profiling_ ? Clock::now() : Clock::time_point(); }
+  void add_since(Clock::time_point start, double* seconds) const {
+    if (profiling_) *seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  }
 
   // stages.cpp
   ThreadPool::Stage prepare(size_t stage, ThreadPool::Serial serial) override;
+  ThreadPool::Stage make_ready(size_t stage, ThreadPool::Serial serial);  // what prepare times
   void compute(size_t stage, const void* context, size_t chunk, size_t thread) override;
+  void run_chunk(size_t stage, size_t chunk, size_t thread);  // of a stage without a context
   void publish(size_t stage, const void* context, size_t chunk, size_t thread) override;
   size_t count_chunks(const PackedOp& op) const;
   size_t rows_a_piece() const;
@@ -117,7 +127,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   // linear.cpp
   static size_t job_bytes(const PackedLinear& op);
   size_t staged_bytes(const PackedLinear& op, size_t rows) const;
-  const LinearJob* stage_inputs(const PackedLinear& op, ThreadPool::Serial serial);
+  const LinearJob* stage_inputs(size_t op, ThreadPool::Serial serial);
   size_t quantize_row(const LinearJob& job, size_t t);  // returns how many values of sparse inputs are not 0
   void compute_chunk(const LinearJob& job, size_t chunk, float* y) const;
   void publish_chunk(const LinearJob& job, size_t chunk, const float* y);
@@ -151,9 +161,13 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   std::vector<AlignedBuffer> slots_;
 
   bool profiling_ = false;
-  std::vector<double> seconds_;  // of each op
+  std::vector<double> seconds_, prepare_seconds_;  // of each op
   std::vector<uint64_t> calls_;
-  std::chrono::steady_clock::time_point lap_;
+  struct alignas(64) ThreadTimes {
+    std::vector<double> kernels, preparing;  // of each op
+  };
+  std::vector<ThreadTimes> times_;  // of each thread
+  Clock::time_point lap_;
 
   struct SweepWay {
     size_t streams, ahead;

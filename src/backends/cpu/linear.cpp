@@ -50,10 +50,11 @@ size_t CpuExecutor::staged_bytes(const PackedLinear& op, size_t rows) const {
 }
 
 // The job of the stage `serial`, with places for what quantize_row will write.
-const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(const PackedLinear& op, ThreadPool::Serial serial) {
+const CpuExecutor::LinearJob* CpuExecutor::stage_inputs(size_t index, ThreadPool::Serial serial) {
+  const auto& op = std::get<PackedLinear>(ops_[index]);
   std::byte* at = staging_.allocate(staged_bytes(op, rows_), serial, pool_);
   auto* inputs = reinterpret_cast<LinearInput*>(at + sizeof(LinearJob));
-  auto* job = new (at) LinearJob{&op, rows_, inputs};
+  auto* job = new (at) LinearJob{&op, index, rows_, inputs};
   at += job_bytes(op);
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const PackedLinear::Input& input = op.inputs[i];

@@ -43,8 +43,14 @@ StateRanges state_of_piece(const PackedWkv& op, const Plan& plan, size_t piece) 
 }  // namespace
 
 ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) {
-  const StageOps& s = (*stages_)[stage];
   if (stage > 0) lap((*stages_)[stage - 1].last - 1);
+  const ThreadPool::Stage made = make_ready(stage, serial);
+  if (profiling_) add_since(lap_, &prepare_seconds_[(*stages_)[stage].last - 1]);
+  return made;
+}
+
+ThreadPool::Stage CpuExecutor::make_ready(size_t stage, ThreadPool::Serial serial) {
+  const StageOps& s = (*stages_)[stage];
   if (s.phase != Phase::kAll) {
     const PackedOp& op = ops_[s.first];
     if (const auto* shift = std::get_if<PackedShiftMix>(&op)) {
@@ -52,7 +58,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
       if (s.phase == Phase::kCarry) return {parts_.size(), nullptr};
     }
     if (const auto* linear = std::get_if<PackedLinear>(&op)) {
-      job_ = stage_inputs(*linear, serial + 1);  // the next stage's
+      job_ = stage_inputs(s.first, serial + 1);  // the next stage's
       if (linear->only_floats()) return {};
     }
     return {(rows_ + rows_a_piece() - 1) / rows_a_piece(), nullptr};
@@ -65,7 +71,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
           collector_.add(*p.part, row(p.part->in, 0) + p.part->in_offset, stride_[p.part->in], rows_);
       const bool few = rows_ < kManyRows;
       if (few) {
-        job_ = stage_inputs(*linear, serial);
+        job_ = stage_inputs(i, serial);
         size_t n_active = 0;
         for (size_t t = 0; t < rows_; ++t) n_active += quantize_row(*job_, t);
         if (linear->sparse_cols() > 0 && rows_ <= kSparseRows) {
@@ -77,7 +83,7 @@ ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) 
     }
     if (const size_t n = count_chunks(op)) return {n, nullptr};
     run_rows(op, Phase::kAll, 0, rows_);
-    if (i + 1 < s.last) lap(i);
+    if (i + 1 < s.last) lap(i, true);
   }
   return {};
 }
@@ -95,7 +101,20 @@ size_t CpuExecutor::count_chunks(const PackedOp& op) const {
 }
 
 void CpuExecutor::compute(size_t stage, const void* context, size_t chunk, size_t thread) {
-  if (context) return compute_chunk(*static_cast<const LinearJob*>(context), chunk, scratch_[thread].as<float>());
+  const auto start = now();
+  if (const auto* job = static_cast<const LinearJob*>(context)) {
+    compute_chunk(*job, chunk, scratch_[thread].as<float>());
+    if (profiling_) add_since(start, &times_[thread].kernels[job->index]);
+    return;
+  }
+  run_chunk(stage, chunk, thread);
+  if (!profiling_) return;
+  const StageOps& s = (*stages_)[stage];
+  ThreadTimes& times = times_[thread];
+  add_since(start, &(s.phase == Phase::kQuantize ? times.preparing : times.kernels)[s.last - 1]);
+}
+
+void CpuExecutor::run_chunk(size_t stage, size_t chunk, size_t thread) {
   const StageOps& s = (*stages_)[stage];
   const PackedOp& op = ops_[s.last - 1];
   if (s.phase == Phase::kCarry) return carry(std::get<PackedShiftMix>(op), parts_[chunk]);
