@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "bench_plot.h"
 #include "bench_report.h"
@@ -96,6 +97,14 @@ class Neighbour {
   std::thread thread_;
 };
 
+
+constexpr size_t kOne = 2;  // up to so many sequences share no layouts (cpu::kSparseRows)
+// Decodes until matrices lie as they do later: weights that are stored by unit become panels, one matrix a step, when 64 steps have
+// shown that their activations are not mostly zeros, or 64 in a row, of 128, served several sequences (CpuExecutor::follow_activity).
+void let_layouts_settle(const rwkv_api::Model& model, size_t batch) {
+  const auto n_layer = static_cast<size_t>(json_number(model.json(), "n_layer"));
+  decode_rate(model, (batch <= kOne ? 64 : 128) + n_layer, batch);
+}
 
 struct Rates {
   double tokens_per_s, bytes_per_s;  // of decoding, of sweeping
@@ -189,9 +198,11 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
       before = after;
     }
   }
+  bool settled[2] = {};  // for one sequence, and for several
   for (const size_t batch : bench.batches)
     for (const size_t n : bench.n_gen) {
       if (n == 0) continue;
+      if (!std::exchange(settled[batch > kOne], true)) let_layouts_settle(model, batch);
       const std::string test = "tg" + std::to_string(n);
       // Many sequences share the weights' bytes, but not the arithmetic.
       const auto n_row = static_cast<double>(batch);
