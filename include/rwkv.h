@@ -121,8 +121,9 @@ RWKV_API rwkv_status rwkv_measure_bandwidth(rwkv_model* model, double* bytes_per
 
 /* Times every op from now on, or not. */
 RWKV_API rwkv_status rwkv_profile_start(rwkv_model* model, bool on);
-/* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights<TAB>seconds in kernels<TAB>seconds of preparing" since then, the last two
-   in the mean of all threads; valid until this thread's next call. */
+/* Lines "name<TAB>calls<TAB>seconds<TAB>bytes of weights<TAB>seconds in kernels<TAB>seconds of preparing" since then; valid until
+   this thread's next call. In kernels: the mean of all threads. Preparing what kernels read: likewise with many rows; with few one
+   thread does it, and the others wait. The rest of an op's seconds is writing results and waiting. */
 RWKV_API const char* rwkv_profile_text(rwkv_model* model);
 
 /* ------------------------------------------------------------------ conversion */

@@ -70,6 +70,15 @@ double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch, const s
 }
 
 namespace {
+constexpr size_t kMostAlone = 2;  // so many sequences still skip zeros (cpu::kSparseRows)
+}
+// As CpuExecutor::follow_activity does it: after 64 steps, or with several sequences after a window of 64 that none else shared, one
+// matrix a step.
+void let_layouts_settle(const rwkv_api::Model& model, size_t batch) {
+  decode_rate(model, (batch <= kMostAlone ? 64 : 128) + rwkv_n_layer(model.get()), batch);
+}
+
+namespace {
 
 // A busy loop on the first core that this process may use, for as long as it lives.
 class Neighbour {
@@ -97,14 +106,6 @@ class Neighbour {
   std::thread thread_;
 };
 
-
-constexpr size_t kOne = 2;  // up to so many sequences share no layouts (cpu::kSparseRows)
-// Decodes until matrices lie as they do later: weights that are stored by unit become panels, one matrix a step, when 64 steps have
-// shown that their activations are not mostly zeros, or 64 in a row, of 128, served several sequences (CpuExecutor::follow_activity).
-void let_layouts_settle(const rwkv_api::Model& model, size_t batch) {
-  const auto n_layer = static_cast<size_t>(json_number(model.json(), "n_layer"));
-  decode_rate(model, (batch <= kOne ? 64 : 128) + n_layer, batch);
-}
 
 struct Rates {
   double tokens_per_s, bytes_per_s;  // of decoding, of sweeping
@@ -139,38 +140,46 @@ void decode_beside_neighbour(const rwkv_api::Model& model, size_t n, BenchRow& r
   row.bound_tokens_per_s.push_back((1 - 0.5 / row.threads) * turns / alone);
 }
 
-// Time, bytes and share of each op over a decoding run, steps included that only let caches settle.
-void print_profile(const rwkv_api::Model& model, size_t n, size_t batch, std::FILE* to) {
-  decode_rate(model, 2, batch);
+struct ProfiledOp {
+  std::string name;
+  double seconds = 0, bytes = 0, kernels = 0, preparing = 0;
+};
+struct Profile {
+  std::vector<ProfiledOp> ops;  // the longest first, then all together; empty: the device does not measure
+  double n_token = 0, bytes_per_s = 0;  // of sweeps beside it
+};
+// Of a decoding run, steps included that only let caches settle.
+Profile profile_of(const rwkv_api::Model& model, size_t n, size_t batch) {
   rwkv_api::check(rwkv_profile_start(model.get(), true));
-  const Rates rates = decode_beside_sweeps(model, n, batch);
+  Profile out;
+  out.bytes_per_s = decode_beside_sweeps(model, n, batch).bytes_per_s;
+  out.n_token = static_cast<double>((n + kSettle * ((n + kFew - 1) / kFew)) * batch);
   std::istringstream lines(rwkv_profile_text(model.get()));
   rwkv_api::check(rwkv_profile_start(model.get(), false));
-  struct Op {
-    std::string name;
-    double calls, seconds, bytes, kernels, preparing;
-  };
-  std::vector<Op> ops;
-  Op all{"all", 0, 0, 0, 0, 0};
+  ProfiledOp all{"all"};
   for (std::string line; std::getline(lines, line);) {
     const size_t tab = line.find('\t');
-    Op op{line.substr(0, tab), 0, 0, 0, 0, 0};
-    std::istringstream(line.substr(tab)) >> op.calls >> op.seconds >> op.bytes >> op.kernels >> op.preparing;
+    ProfiledOp op{line.substr(0, tab)};
+    double calls = 0;
+    std::istringstream(line.substr(tab)) >> calls >> op.seconds >> op.bytes >> op.kernels >> op.preparing;
     all.seconds += op.seconds;
     all.bytes += op.bytes;
     all.kernels += op.kernels;
     all.preparing += op.preparing;
-    ops.push_back(op);
+    out.ops.push_back(op);
   }
-  std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.seconds > b.seconds; });
-  const size_t n_step = n + kSettle * ((n + kFew - 1) / kFew);  // untimed ones, too
-  ops.push_back(all);
+  std::sort(out.ops.begin(), out.ops.end(), [](const ProfiledOp& a, const ProfiledOp& b) { return a.seconds > b.seconds; });
+  if (!out.ops.empty()) out.ops.push_back(all);
+  return out;
+}
+void print_profile(const Profile& profile, std::FILE* to) {
+  if (profile.ops.empty()) return;
   std::fprintf(to, "\n| op | us a token | share | GB/s | of the sweep's %.1f | in kernels | preparing |\n|---|---|---|---|---|---|---|\n",
-               rates.bytes_per_s / 1e9);
-  for (const Op& op : ops)
-    std::fprintf(to, "| %s | %.1f | %.1f %% | %.1f | %.0f %% | %.0f %% | %.0f %% |\n", op.name.c_str(),
-                 1e6 * op.seconds / static_cast<double>(n_step * batch), 100 * op.seconds / all.seconds, op.bytes / op.seconds / 1e9,
-                 100 * op.bytes / op.seconds / rates.bytes_per_s, 100 * op.kernels / op.seconds, 100 * op.preparing / op.seconds);
+               profile.bytes_per_s / 1e9);
+  for (const ProfiledOp& op : profile.ops)
+    std::fprintf(to, "| %s | %.1f | %.1f %% | %.1f | %.0f %% | %.0f %% | %.0f %% |\n", op.name.c_str(), 1e6 * op.seconds / profile.n_token,
+                 100 * op.seconds / profile.ops.back().seconds, op.bytes / op.seconds / 1e9,
+                 100 * op.bytes / op.seconds / profile.bytes_per_s, 100 * op.kernels / op.seconds, 100 * op.preparing / op.seconds);
 }
 
 std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& bench, bool first) {
@@ -198,11 +207,17 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
       before = after;
     }
   }
-  bool settled[2] = {};  // for one sequence, and for several
-  for (const size_t batch : bench.batches)
+  // What several sequences make of the layouts stays: one goes first.
+  std::vector<size_t> batches = bench.batches;
+  std::stable_partition(batches.begin(), batches.end(), [](size_t batch) { return batch <= kMostAlone; });
+  bool settled[2] = {};
+  Profile profile;  // of the first that was asked for
+  for (const size_t batch : batches) {
+    const bool profiled = bench.profile && batch == bench.batches.front();
+    const bool timed = std::any_of(bench.n_gen.begin(), bench.n_gen.end(), [](size_t n) { return n > 0; });
+    if ((timed || profiled) && !options.dense && !std::exchange(settled[batch > kMostAlone], true)) let_layouts_settle(model, batch);
     for (const size_t n : bench.n_gen) {
       if (n == 0) continue;
-      if (!std::exchange(settled[batch > kOne], true)) let_layouts_settle(model, batch);
       const std::string test = "tg" + std::to_string(n);
       // Many sequences share the weights' bytes, but not the arithmetic.
       const auto n_row = static_cast<double>(batch);
@@ -218,9 +233,10 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
       BenchRow& disturbed = add(test + " neighbour", "fair share", batch, bounds.bytes_per_token);
       for (size_t i = 0; i < bench.repetitions; ++i) decode_beside_neighbour(model, n, disturbed);
     }
+    if (profiled) profile = profile_of(model, std::max<size_t>(bench.n_gen.front(), 8), batch);
+  }
   print_rows(rows, bench.format, first);
-  if (bench.profile) print_profile(model, std::max<size_t>(bench.n_gen.front(), 8), bench.batches.front(),
-                                   bench.format == "md" ? stdout : stderr);  // the others are read by programs
+  print_profile(profile, bench.format == "md" ? stdout : stderr);  // the others are read by programs
   measure();
   std::fprintf(stderr, "bounds now: read %.1f GB/s, dot %.0f GOP/s, fma %.0f GFLOP/s\n", bounds.bytes_per_s / 1e9,
                bounds.dot_per_s / 1e9, bounds.fma_per_s / 1e9);

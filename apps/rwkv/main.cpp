@@ -261,7 +261,7 @@ void add_bench(CLI::App* app, command::BenchOptions& b) {
       ->delimiter(',')->check(CLI::Range(0, 1 << 24));
   app->add_option("-b,--batch", b.batches, "sequences decoded at once (default 1)")->delimiter(',')->check(CLI::Range(1, 1024));
   app->add_option("-r,--repetitions", b.repetitions, "of each test (default 3)")->check(CLI::Range(1, 1000));
-  app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding");
+  app->add_flag("--profile", b.profile, "time, bytes and share of each op while decoding, and how much of it threads were in kernels");
   app->add_flag("--neighbour", b.neighbour, "decode again beside a busy loop on one core");
   app->add_option("--plot", b.plot, "write an SVG picture of the table to this file");
   app->add_option("-o,--output", b.format, "md, csv, or json (jsonl): an object a line")

@@ -122,6 +122,7 @@ class Quality {
     line.clear();
     if (!e.complete()) return;
     row.prefill = prefill_rate(model, kPrefill);
+    let_layouts_settle(model, 1);
     row.decode = decode_rate(model, kDecode, 1);
     if (interrupted) return;
     const Estimate nll = estimate(e.sums.nll, e.sums.nll2, e.sums.n);

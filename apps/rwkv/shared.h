@@ -66,6 +66,9 @@ std::vector<float> prefill(rwkv_api::Session& session, const std::vector<int32_t
 double prefill_rate(const rwkv_api::Model& model, size_t n);
 double decode_rate(const rwkv_api::Model& model, size_t n, size_t batch,
                    const std::function<void(size_t)>& pause = {});
+// Decodes until matrices lie as they do in the long run: weights that are stored by unit become panels where activations turn out
+// not to be mostly zeros, or where steps serve several sequences.
+void let_layouts_settle(const rwkv_api::Model& model, size_t batch);
 
 struct Timings {
   double load_s = 0, prefill_s = 0, decode_s = 0;

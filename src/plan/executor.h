@@ -46,8 +46,9 @@ struct OpProfile {
   uint64_t calls = 0;
   double seconds = 0;
   double bytes = 0;  // of weights read, as they lie in the file, once a call
-  double kernel_seconds = 0;   // of `seconds`, what a thread spent in kernels, in the mean of all threads;
-  double prepare_seconds = 0;  // and in preparing what they read. The rest is writing results and waiting for each other
+  // Of `seconds`, in the mean of all threads: in kernels that multiply weights or update states; and in what goes before them (norms,
+  // mixes, quantizing), which with few rows one thread does while the others wait. The rest is writing results and waiting.
+  double kernel_seconds = 0, prepare_seconds = 0;
 };
 
 class Executor {
@@ -73,8 +74,8 @@ class Executor {
   virtual Bounds measure_bounds();
   virtual double measure_bandwidth();  // bytes per second of one more sweep
 
-  // Times every op from now on (or not), and what it has found since it was switched on. Costs some clock
-  // readings an op. Empty where a backend does not measure.
+  // Times every op from now on (or not), and what it has found since it was switched on. Costs two clock
+  // readings a piece of work. Empty where a backend does not measure.
   virtual void set_profiling(bool) {}
   virtual std::vector<OpProfile> profile() const { return {}; }
 

@@ -132,40 +132,67 @@ TEST(linear_bf16, rounds_activations_to_nearest_even) {
   });
 }
 
-// Block by block, as quantize says it; what is NaN counts as the largest, but makes no scale. As the kernels run: subnormals are zeros.
+struct Quantized {
+  std::vector<uint8_t> blocks;
+  AlignedBuffer groups;  // of one row
+  std::vector<float> scale;
+  std::vector<int32_t> sum;
+};
+Quantized quantized(const KernelTable& table, std::span<const float> x, bool wide) {
+  const size_t n_block = x.size() / 32;
+  const size_t group_bytes = std::max<size_t>(n_block * table.act_groups.bytes, 1);
+  Quantized out{std::vector<uint8_t>(n_block * table.act_bytes[wide]), AlignedBuffer(group_bytes), std::vector<float>(n_block),
+                std::vector<int32_t>(2 * n_block)};
+  std::memset(out.groups.data(), 0, group_bytes);
+  cpu::QuantizeArgs args{};
+  args.x = x.data();
+  args.k = x.size();
+  args.wide = wide;
+  args.blocks = out.blocks.data();
+  args.scale = out.scale.data();
+  args.sum = out.sum.data();
+  if (!wide && table.act_groups.rows > 0) {
+    args.group = out.groups.as<uint8_t>();
+    args.lane = 1;
+  }
+  table.quantize(args);
+  return out;
+}
+
+// Every length gives what each block gives by itself, and that is what a plain loop gives; what is NaN counts as the largest, but
+// makes no scale. As the kernels run: subnormals are zeros.
 TEST(quantize, equals_a_plain_loop_for_every_length_and_odd_values) {
   const FlushSubnormals flush;
   for (size_t n_block = 1; n_block <= 37; ++n_block) {
     std::vector<float> x = random_floats(32 * n_block, n_block);
     std::mt19937_64 random(n_block);
     for (const float odd : {0.0f, -0.0f, NAN, INFINITY, -INFINITY, 1e-38f, 3e38f}) x[random() % x.size()] = odd;
-    std::fill_n(x.begin() + 32 * static_cast<ptrdiff_t>(random() % n_block), 32, 0.0f);
+    const auto zeros = x.begin() + 32 * static_cast<ptrdiff_t>(random() % n_block);
+    const auto tiny = x.begin() + 32 * static_cast<ptrdiff_t>(random() % n_block);
+    if (n_block > 1) std::fill_n(zeros, 32, 0.0f);
+    if (n_block > 2) std::fill_n(tiny, 32, 2e-38f);  // normal, but limit / size is infinite
     for (const bool wide : {false, true})
       for_each_table([&](const KernelTable& table) {
-        std::vector<uint8_t> blocks(n_block * table.act_bytes[wide]);
-        std::vector<float> scale(n_block);
-        std::vector<int32_t> sum(2 * n_block);
-        cpu::QuantizeArgs args{};
-        args.x = x.data();
-        args.k = x.size();
-        args.wide = wide;
-        args.blocks = blocks.data();
-        args.scale = scale.data();
-        args.sum = sum.data();
-        table.quantize(args);
+        const Quantized all = quantized(table, x, wide);
         const float limit = wide ? 32639.0f : 127.0f;
         for (size_t b = 0; b < n_block; ++b) {
+          const std::span<const float> block(x.data() + 32 * b, 32);
           float size = 0;
-          for (size_t i = 0; i < 32; ++i) size = std::max(size, std::abs(x[32 * b + i]));  // NaN: false
+          for (const float value : block) size = std::max(size, std::abs(value));  // NaN: false
           const float inverse = size > 0 ? limit / size : 0.0f;
           int32_t sums[2] = {};
           for (size_t i = 0; i < 32; ++i) {
-            const float q = x[32 * b + i] * inverse;
+            const float q = block[i] * inverse;
             sums[i / 16] += static_cast<int32_t>(std::nearbyint(std::isnan(q) ? limit : std::clamp(q, -limit, limit)));
           }
-          ASSERT_EQ(scale[b], size / limit) << table.name << ", block " << b << " of " << n_block;
-          ASSERT_EQ(sum[2 * b], sums[0]) << table.name << ", block " << b << " of " << n_block;
-          ASSERT_EQ(sum[2 * b + 1], sums[1]) << table.name << ", block " << b << " of " << n_block;
+          const std::string where = strf("{}, block {} of {}", table.name, b, n_block);
+          ASSERT_EQ(all.scale[b], size / limit) << where;
+          ASSERT_EQ(all.sum[2 * b], sums[0]) << where;
+          ASSERT_EQ(all.sum[2 * b + 1], sums[1]) << where;
+          const Quantized alone = quantized(table, block, wide);
+          const size_t bytes = table.act_bytes[wide], group = table.act_groups.bytes;
+          ASSERT_EQ(std::memcmp(&all.blocks[b * bytes], alone.blocks.data(), bytes), 0) << where;
+          ASSERT_EQ(std::memcmp(all.groups.data() + b * group, alone.groups.data(), group), 0) << where;
         }
       });
   }

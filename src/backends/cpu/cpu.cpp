@@ -337,21 +337,21 @@ void CpuExecutor::keep_rows(std::span<const uint32_t> rows) {
 void CpuExecutor::set_profiling(bool on) {
   const std::lock_guard lock(mutex_);
   pool_.wait_left(pool_.last_serial());  // a thread that does again what another did
-  profiling_ = on;
   seconds_.assign(ops_.size(), 0);
   prepare_seconds_.assign(ops_.size(), 0);
   times_.assign(pool_.size(), {seconds_, seconds_});
   calls_.assign(ops_.size(), 0);
+  profiling_ = on;
 }
 
 // What has passed since the last call is op's. Called by one thread at a time, in order.
 void CpuExecutor::lap(size_t op, bool preparing) {
   if (!profiling_) return;
-  double passed = 0;
-  add_since(lap_, &passed);
+  const auto now = Clock::now();
+  const double passed = std::chrono::duration<double>(now - lap_).count();
   seconds_[op] += passed;
   if (preparing) prepare_seconds_[op] += passed;
-  lap_ = now();
+  lap_ = now;
 }
 
 std::vector<OpProfile> CpuExecutor::profile() const {
@@ -373,11 +373,14 @@ std::vector<OpProfile> CpuExecutor::profile() const {
     found->calls += calls_[i];
     found->seconds += seconds_[i];
     found->bytes += bytes * static_cast<double>(calls_[i]);
-    found->prepare_seconds += prepare_seconds_[i];
+    double kernels = 0, preparing = prepare_seconds_[i];
     for (const ThreadTimes& thread : times_) {
-      found->kernel_seconds += thread.kernels[i] / static_cast<double>(times_.size());
-      found->prepare_seconds += thread.preparing[i] / static_cast<double>(times_.size());
+      kernels += thread.kernels[i] / static_cast<double>(times_.size());
+      preparing += thread.preparing[i] / static_cast<double>(times_.size());
     }
+    // A thread that loses its core in a kernel, whose work another does again, stays longer than the op takes.
+    found->prepare_seconds += std::min(preparing, seconds_[i]);
+    found->kernel_seconds += std::min(kernels, std::max(0.0, seconds_[i] - preparing));
   }
   return out;
 }

@@ -86,13 +86,10 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   void keep_rows(std::span<const uint32_t> rows);
   void follow_activity(size_t n_segment);
   void lap(size_t op, bool preparing = false);
-  // What has passed since `start` is added to *seconds; nothing while nobody profiles. Threads that are late may ask, too:
-  // profiling begins and ends when all have left.
+  // A clock that stands while nobody profiles. Threads that are late may read it: profiling begins and ends when all have left.
   using Clock = std::chrono::steady_clock;
   Clock::time_point now() const { return profiling_ ? Clock::now() : Clock::time_point(); }
-  void add_since(Clock::time_point start, double* seconds) const {
-    if (profiling_) *seconds += std::chrono::duration<double>(Clock::now() - start).count();
-  }
+  static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
   // stages.cpp
   ThreadPool::Stage prepare(size_t stage, ThreadPool::Serial serial) override;
@@ -163,7 +160,7 @@ class CpuExecutor final : public Executor, private ThreadPool::Walk {
   bool profiling_ = false;
   std::vector<double> seconds_, prepare_seconds_;  // of each op
   std::vector<uint64_t> calls_;
-  struct alignas(64) ThreadTimes {
+  struct ThreadTimes {
     std::vector<double> kernels, preparing;  // of each op
   };
   std::vector<ThreadTimes> times_;  // of each thread

@@ -99,9 +99,13 @@ void PackedLinear::make_tiles(size_t n_thread) {
   // Tens of microseconds' work, but enough of them to share: with each one that ends, streams of weights stop and start. As many
   // for each thread, and ends where they are nearest to an even share: who is done first waits.
   constexpr size_t kBytes = 512 << 10, kOfEachThread = 4;
-  size_t total = 0;
-  for (const Part& part : parts) total += part.weight.bytes();
-  const size_t n_group = round_up(std::max(total / kBytes, n_thread * kOfEachThread), n_thread);
+  constexpr size_t kFull = kMostPanels - PackedMatrix::kMostTilePanels;  // panels: another tile may not fit
+  size_t total = 0, panels = 0;
+  for (const Part& part : parts) {
+    total += part.weight.bytes();
+    panels += part.weight.n_panel();
+  }
+  const size_t n_group = round_up(std::max({total / kBytes, panels / kFull + 1, n_thread * kOfEachThread}), n_thread);
   size_t bytes = 0, n_panel = 0, n_end = 0;  // of all before; of the group; of shares that have ended
   tiles.clear();
   grouped.clear();
@@ -117,7 +121,7 @@ void PackedLinear::make_tiles(size_t n_thread) {
       bytes += tile_bytes;
       n_panel += tile.panels.count;
       const size_t n = (2 * bytes + tile_bytes) * n_group / (2 * total);
-      if (n == n_end && n_panel + PackedMatrix::kMostTilePanels <= kMostPanels) continue;
+      if (n == n_end && n_panel <= kFull) continue;
       groups.push_back(grouped.size());
       n_end = n;
       n_panel = 0;

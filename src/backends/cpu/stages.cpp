@@ -45,7 +45,7 @@ StateRanges state_of_piece(const PackedWkv& op, const Plan& plan, size_t piece) 
 ThreadPool::Stage CpuExecutor::prepare(size_t stage, ThreadPool::Serial serial) {
   if (stage > 0) lap((*stages_)[stage - 1].last - 1);
   const ThreadPool::Stage made = make_ready(stage, serial);
-  if (profiling_) add_since(lap_, &prepare_seconds_[(*stages_)[stage].last - 1]);
+  if (profiling_) prepare_seconds_[(*stages_)[stage].last - 1] += seconds_since(lap_);
   return made;
 }
 
@@ -104,14 +104,14 @@ void CpuExecutor::compute(size_t stage, const void* context, size_t chunk, size_
   const auto start = now();
   if (const auto* job = static_cast<const LinearJob*>(context)) {
     compute_chunk(*job, chunk, scratch_[thread].as<float>());
-    if (profiling_) add_since(start, &times_[thread].kernels[job->index]);
+    if (profiling_) times_[thread].kernels[job->index] += seconds_since(start);
     return;
   }
   run_chunk(stage, chunk, thread);
   if (!profiling_) return;
   const StageOps& s = (*stages_)[stage];
   ThreadTimes& times = times_[thread];
-  add_since(start, &(s.phase == Phase::kQuantize ? times.preparing : times.kernels)[s.last - 1]);
+  (s.phase == Phase::kAll ? times.kernels : times.preparing)[s.last - 1] += seconds_since(start);  // as with few rows
 }
 
 void CpuExecutor::run_chunk(size_t stage, size_t chunk, size_t thread) {

@@ -31,12 +31,12 @@ inline void norm(const NormArgs& a) {
 }
 
 inline void mix(const MixArgs& a) {
-  const auto each = [&](auto f) {
+  const auto write = [&](auto f) {
     for_each_vec(a.n, [&](size_t i, size_t lanes) {
       store(a.out + i, f(i, lanes, load(a.h + i, lanes), load(a.p + i, lanes)), lanes);
     });
   };
-  if (!a.mix) each([](size_t, size_t, Vec h, Vec p) { return p - h; });
-  else if (a.of_current) each([&](size_t i, size_t lanes, Vec h, Vec p) { return mul_add(h - p, load(a.mix + i, lanes), p); });
-  else each([&](size_t i, size_t lanes, Vec h, Vec p) { return mul_add(p - h, load(a.mix + i, lanes), h); });
+  if (!a.mix) write([](size_t, size_t, Vec h, Vec p) { return p - h; });
+  else if (a.of_current) write([&](size_t i, size_t lanes, Vec h, Vec p) { return mul_add(h - p, load(a.mix + i, lanes), p); });
+  else write([&](size_t i, size_t lanes, Vec h, Vec p) { return mul_add(p - h, load(a.mix + i, lanes), h); });
 }

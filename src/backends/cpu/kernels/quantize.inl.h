@@ -12,7 +12,7 @@ inline void list_active(const float* x, uint8_t* list) {
   keep_active(active, list);
 }
 
-// NaN does not count.
+// NaN does not count here, but stands in the lists that are made where these are few.
 inline size_t count_active(const float* x, size_t k) {
   Vec n = zero();
   for_each_vec(k, [&](size_t i, size_t lanes) { n = n + select(less(zero(), abs(load(x + i, lanes))), set1(1), zero()); });
@@ -52,7 +52,7 @@ inline void quantize_blocks(const QuantizeArgs& a, size_t first, size_t n, bool 
       store_i32(q[j], max(min(load(x_of(begin + j)) * by, limit), bottom));
       store_i32(q[j] + 16, max(min(load(x_of(begin + j) + 16) * by, limit), bottom));
     }
-    sum_each(q[0], sums);
+    sums_of_each(q, sums);
     for (size_t j = 0; j < kHalf && begin + j < n; ++j) {
       const size_t b = first + begin + j;
       if (lists) keep_active(q[j], a.active + b * kActiveBytes);

@@ -84,7 +84,7 @@ inline void halves(Vec x, __m256& low, __m256& high) {
 }
 #include "backends/cpu/simd/compact.h"
 #include "backends/cpu/simd/join_x86.h"
-#include "backends/cpu/simd/each.h"
+#include "backends/cpu/simd/of_each.h"
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 // Not into the first level. No builtin: gcc 12 takes a function that only calls that for one without effect, and drops its calls.
 inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }

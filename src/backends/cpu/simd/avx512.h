@@ -56,7 +56,7 @@ inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), 
 // Not into the first level. No builtin: gcc 12 takes a function that only calls that for one without effect, and drops its calls.
 inline void prefetch_far(const void* p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 
-// As each.h: sixteen vectors become one, in four steps that each join two by two.
+// As of_each.h: sixteen vectors become one, in four steps that each join two by two.
 template <typename Join>
 inline __m512i join_each(const __m512i (&v)[16], Join f) {
   __m512i two[8], four[4];
@@ -79,10 +79,10 @@ inline Vec largest_of_each(const Vec (&v)[16]) {
     return _mm512_castps_si512(_mm512_max_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
   }))};
 }
-inline void sum_each(const int32_t* q, int32_t* sums) {
+inline void sums_of_each(const int32_t (&q)[8][32], int32_t* sums) {
   __m512i v[16];
 #pragma GCC unroll 16
-  for (size_t i = 0; i < 16; ++i) v[i] = _mm512_loadu_si512(q + 16 * i);
+  for (size_t i = 0; i < 16; ++i) v[i] = _mm512_loadu_si512(q[i / 2] + i % 2 * 16);
   _mm512_storeu_si512(sums, join_each(v, [](__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }));
 }
 

@@ -162,7 +162,7 @@ inline WPart shift_left(WPart a, unsigned n) { return vshlq_u8(a, vdupq_n_s8(sta
 inline WPart lookup(const uint8_t* table16, WPart index) { return vqtbl1q_u8(vld1q_u8(table16), index); }
 #include "backends/cpu/simd/compact.h"
 #include "backends/cpu/simd/join.h"
-#include "backends/cpu/simd/each.h"
+#include "backends/cpu/simd/of_each.h"
 #include "backends/cpu/simd/store_bytes.h"
 // acc + sum of the four products of each lane; `act` as store_act left it. Weights are at most kLargest.
 template <bool kWide, int kLargest>

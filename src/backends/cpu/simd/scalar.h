@@ -200,7 +200,7 @@ inline WVec lookup(const uint8_t* table16, WVec index) {
 constexpr int32_t dot_bias(int) { return 0; }  // what `dot` takes off weights of up to so much
 #include "backends/cpu/simd/compact.h"
 #include "backends/cpu/simd/join.h"
-#include "backends/cpu/simd/each.h"
+#include "backends/cpu/simd/of_each.h"
 #include "backends/cpu/simd/store_bytes.h"
 // acc + sum of the four products of each lane; `act` as store_act left it.
 // Not inlined: speed is no aim here, and fully unrolled tiles of arrays take minutes to compile.
