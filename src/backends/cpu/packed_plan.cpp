@@ -120,7 +120,7 @@ void PackedLinear::make_tiles(size_t n_thread) {
       else grouped.push_back(tile);
       bytes += tile_bytes;
       n_panel += tile.panels.count;
-      const size_t n = (2 * bytes + tile_bytes) * n_group / (2 * total);
+      const size_t n = std::min((2 * bytes + tile_bytes) * n_group / (2 * total), n_group - 1);  // the last share ends with the tiles
       if (n == n_end && n_panel <= kFull) continue;
       groups.push_back(grouped.size());
       n_end = n;
