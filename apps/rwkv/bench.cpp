@@ -106,7 +106,6 @@ class Neighbour {
   std::thread thread_;
 };
 
-
 struct Rates {
   double tokens_per_s, bytes_per_s;  // of decoding, of sweeping
 };
@@ -210,11 +209,11 @@ std::vector<BenchRow> bench_model(const Options& options, const BenchOptions& be
   // What several sequences make of the layouts stays: one goes first.
   std::vector<size_t> batches = bench.batches;
   std::stable_partition(batches.begin(), batches.end(), [](size_t batch) { return batch <= kMostAlone; });
+  const bool timed = std::any_of(bench.n_gen.begin(), bench.n_gen.end(), [](size_t n) { return n > 0; });
   bool settled[2] = {};
   Profile profile;  // of the first that was asked for
   for (const size_t batch : batches) {
     const bool profiled = bench.profile && batch == bench.batches.front();
-    const bool timed = std::any_of(bench.n_gen.begin(), bench.n_gen.end(), [](size_t n) { return n > 0; });
     if ((timed || profiled) && !options.dense && !std::exchange(settled[batch > kMostAlone], true)) let_layouts_settle(model, batch);
     for (const size_t n : bench.n_gen) {
       if (n == 0) continue;
