@@ -138,6 +138,22 @@ template <class F, size_t N>
     for (size_t n = 0; n < N; ++n) acc[n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[n]);
   }
 }
+// The same in integers, where sums of both groups fit 16 bits.
+template <class F, bool kWide>
+constexpr bool kSumsJoin = kJoinsSums && F::kPairs && F::kGroup == 16 && !kWide && 16 * 127 * F::kLargest <= 32767;
+template <class F, size_t P, size_t N>
+[[gnu::always_inline]] inline void quant_pair_joined(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
+  IVec first[P][N], second[P][N];
+  group_sums<F, false, 0>(w, b, acts, first);
+  group_sums<F, false, 1>(w, b, acts, second);
+#pragma GCC unroll 4
+  for (size_t p = 0; p < P; ++p) {
+    const IVec scales = F::both_scales(w[p], b);
+#pragma GCC unroll 16
+    for (size_t n = 0; n < N; ++n) first[p][n] = dot_pairs(both_sums(first[p][n], second[p][n]), scales);
+    end_pair<F>(w[p], b, acts, first[p], acc[p]);
+  }
+}
 // The same in integers: sums of 16 bits are multiplied by their scales as they are widened.
 template <class F, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair_short(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
@@ -186,6 +202,7 @@ template <class F, bool kWide, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_block(const uint8_t* const* w, size_t b, const RowsBlock<F, kWide>& acts, Vec (&acc)[P][N]) {
   if constexpr (kIsFolded<F>) quant_folded<F>(w, b, acts, acc);
   else if constexpr (F::kPairs && short_steps(F::kLargest, kWide) > 0) quant_pair_short<F>(w, b, acts, acc);
+  else if constexpr (kSumsJoin<F, kWide>) quant_pair_joined<F>(w, b, acts, acc);
   else if constexpr (F::kPairs && kPairsTogether) quant_pair<F, kWide, P, N>(w, b, acts, acc);
   else if constexpr (F::kPairs)
 #pragma GCC unroll 4

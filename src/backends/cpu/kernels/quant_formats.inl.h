@@ -109,6 +109,8 @@ struct LowHighScales {  // scale | min << 4
   template <class U>
   static IVec scale_twice(U u, size_t b, size_t half) { return twice_low4(F::bytes(u, b, half)); }
   template <class U>
+  static IVec both_scales(U u, size_t b) { return both_low4(F::bytes(u, b, 0)); }
+  template <class U>
   static IVec both_mins(U u, size_t b) { return both_high4(F::bytes(u, b, 0)); }
 };
 template <class F, int32_t kTheOffset>
@@ -117,6 +119,8 @@ struct SignedScales {
   static Vec scale(U u, size_t b, size_t half) { return load_i8(F::bytes(u, b, half)); }
   template <class U>
   static IVec scale_twice(U u, size_t b, size_t half) { return twice_i8(F::bytes(u, b, half)); }
+  template <class U>
+  static IVec both_scales(U u, size_t b) { return both_i8(F::bytes(u, b, 0)); }
   template <class U>
   static IVec offsets(U u, size_t b) { return both_i8(F::bytes(u, b, 0), static_cast<int16_t>(-kTheOffset)); }
 };

@@ -306,4 +306,5 @@ constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr TileShape quant_shape(bool wide, bool, bool plain) { return {kPrefillPanels, wide || !plain ? size_t{4} : size_t{6}}; }
 constexpr TileShape few_rows_shape(bool) { return {}; }
 constexpr bool kPairsTogether = false;
+constexpr bool kJoinsSums = false;
 constexpr size_t unpack_rows(bool) { return 12; }

@@ -160,8 +160,20 @@ inline IVec twice_low4(const uint8_t* p) {
   const __m512i low = _mm512_and_si512(bytes_u8(p), _mm512_set1_epi32(15));
   return pairs(low, low);
 }
-// Bytes o and 16 + o: their high nibbles.
-inline IVec both_high4(const uint8_t* p) { return pairs(_mm512_srli_epi32(bytes_u8(p), 4), _mm512_srli_epi32(bytes_u8(p + 16), 4)); }
+// Bytes o and 16 + o: signed; their nibbles.
+inline __m512i both(__m512i words) {
+  const __m512i at = _mm512_setr_epi32(0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006, 0x170007,
+                                       0x180008, 0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d, 0x1e000e, 0x1f000f);
+  return _mm512_permutexvar_epi16(at, words);
+}
+inline __m256i bytes32(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline IVec both_i8(const uint8_t* p) { return {both(_mm512_cvtepi8_epi16(bytes32(p)))}; }
+inline IVec both_low4(const uint8_t* p) { return {_mm512_and_si512(both(_mm512_cvtepu8_epi16(bytes32(p))), _mm512_set1_epi16(15))}; }
+inline IVec both_high4(const uint8_t* p) { return {_mm512_srli_epi16(both(_mm512_cvtepu8_epi16(bytes32(p))), 4)}; }
+// Sums that fit 16 bits, as such pairs.
+inline IVec both_sums(IVec first, IVec second) {
+  return {_mm512_mask_blend_epi16(0xaaaaaaaau, first.v, _mm512_slli_epi32(second.v, 16))};
+}
 // (byte - offset) * scale + new_offset, which fits a byte; `scale` twice 16 bits in each lane.
 inline WVec fold(WVec w, IVec scale, int32_t offset, int32_t new_offset) {
   const __m512i begin = _mm512_sub_epi16(_mm512_set1_epi16(static_cast<int16_t>(new_offset)),
@@ -186,6 +198,7 @@ constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 // Registers hold the sums of both groups of all panels of most tiles; elsewhere one panel follows the other.
 constexpr bool kPairsTogether = true;
+constexpr bool kJoinsSums = true;  // has `both_sums`
 // Integer and float sums together take 24 to 32 registers.
 constexpr TileShape quant_shape(bool wide, bool pairs, bool) {
   if (wide) return {2, 4};
