@@ -522,16 +522,18 @@ int main(int argc, char** argv) {
   if (chosen.empty())
     for (const auto& [name, command] : sub) names.insert(name);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  bool answered = false;  // --version and --help
   try {
     app.parse(arguments);
   } catch (const CLI::Success& done) {
-    return app.exit(done);
+    app.exit(done);
+    answered = true;
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "rwkv: %s\n", sentence_of(error, chosen, names).c_str());
     return 1;
   }
   try {
-    const int code = dispatch(app, given, sub);
+    const int code = answered ? 0 : dispatch(app, given, sub);
     command::check_output();
     return code;
   } catch (const command::Interrupted& interrupted) {

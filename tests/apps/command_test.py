@@ -40,6 +40,13 @@ class Command(unittest.TestCase):
         self.assertEqual(rwkv("--version").stdout.split()[0], b"librwkv")
         self.assertIn(b"--temp", rwkv("run", "--help").stdout)
 
+    def test_a_version_or_help_that_cannot_be_written_is_a_failure(self) -> None:
+        for arguments in (["--version"], ["run", "--help"]):
+            with open("/dev/full", "wb") as full:
+                run = subprocess.run([COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn(b"standard output: cannot be written", run.stderr)
+
     def test_run_is_reproducible_with_a_seed(self) -> None:
         texts = {rwkv("run", "-m", MODEL, "-p", "Hi", "-n", "20", "-s", "7", "-t", str(t)).stdout
                  for t in (1, 2, 3)}

@@ -266,14 +266,14 @@ inline void plain_rows(const LinearArgs& a);  // linear_plain.inl.h
 
 // Each unit in simd/ says, for activations of 16 bits (wide) or 8:
 //   quant_shape(wide, pairs, plain): the tile for many rows; of types with two groups a block, of weights that are plain bytes
-//   few_rows_shape(wide): the one for up to kFewRows rows times weights that come from memory; no rows: the same
+//   few_rows_shape(wide, plain): the one for up to kFewRows rows times weights that come from memory; no rows: the same
 //   unpack_rows(folds): from so many rows on weights are unpacked first; 0: never. Of types that fold with such activations
 template <class F, bool kWide, bool kFromMemory = true>
 inline void quant_rows(const LinearArgs& a) {
   constexpr size_t kUnpackRows = F::kIsPlain ? 0 : unpack_rows(!kWide && kFolds<F>);
   if constexpr (kUnpackRows > 0)
     if (a.rows >= kUnpackRows) return plain_rows<F, kWide>(a);
-  constexpr TileShape kShape = quant_shape(kWide, F::kPairs && !kIsFolded<F>, F::kIsPlain), kFew = few_rows_shape(kWide);
+  constexpr TileShape kShape = quant_shape(kWide, F::kPairs && !kIsFolded<F>, F::kIsPlain), kFew = few_rows_shape(kWide, F::kIsPlain);
   constexpr size_t kTailPanels = kShape.panels > 1 ? kShape.panels : kPrefillPanels;
   size_t row = 0;
   if constexpr (kFromMemory && kFew.rows > 0)

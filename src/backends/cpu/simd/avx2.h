@@ -304,7 +304,7 @@ constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 // Few rows are multiplied by the packed weights, four at a time.
 constexpr TileShape quant_shape(bool wide, bool, bool plain) { return {kPrefillPanels, wide || !plain ? size_t{4} : size_t{6}}; }
-constexpr TileShape few_rows_shape(bool) { return {}; }
+constexpr TileShape few_rows_shape(bool, bool) { return {}; }
 constexpr bool kPairsTogether = false;
 constexpr bool kJoinsSums = false;
 constexpr size_t unpack_rows(bool) { return 12; }

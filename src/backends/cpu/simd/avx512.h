@@ -199,12 +199,12 @@ constexpr size_t kQuantDecodePanels = kDecodePanels;
 // Registers hold the sums of both groups of all panels of most tiles; elsewhere one panel follows the other.
 constexpr bool kPairsTogether = true;
 constexpr bool kJoinsSums = true;  // has `both_sums`
-// Integer and float sums together take 24 to 32 registers.
-constexpr TileShape quant_shape(bool wide, bool pairs, bool) {
+// Integer and float sums together take 16 to 24 registers where weights are unpacked on the way, else 32.
+constexpr TileShape quant_shape(bool wide, bool pairs, bool plain) {
   if (wide) return {2, 4};
-  return pairs ? TileShape{1, 8} : TileShape{4, 4};
+  return pairs ? TileShape{1, 8} : TileShape{plain ? size_t{4} : size_t{3}, 4};
 }
-// From memory one pass for 8 rows is faster than two for 4 each.
-constexpr TileShape few_rows_shape(bool wide) { return wide ? TileShape{} : TileShape{2, 8}; }
+// From memory one pass for 8 rows is faster than two for 4 each; of types that need much work the less memory is asked at once.
+constexpr TileShape few_rows_shape(bool wide, bool plain) { return wide ? TileShape{} : TileShape{plain ? size_t{2} : size_t{1}, 8}; }
 // Others are as fast from the packed weights: unpacking hides behind the products.
 constexpr size_t unpack_rows(bool folds) { return folds ? 16 : 0; }

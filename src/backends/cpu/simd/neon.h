@@ -198,7 +198,7 @@ constexpr size_t kLoopVecs = 6;  // accumulators that fit the registers
 // Sums and results of two vectors take 16 of the 32 registers; of four, all 32, and half the instructions were spills.
 constexpr size_t kQuantDecodePanels = 2;
 constexpr TileShape quant_shape(bool, bool, bool) { return {kPrefillPanels, 2}; }
-constexpr TileShape few_rows_shape(bool) { return {}; }
+constexpr TileShape few_rows_shape(bool, bool) { return {}; }
 constexpr bool kPairsTogether = false;
 constexpr bool kJoinsSums = false;
 constexpr size_t unpack_rows(bool) { return 0; }  // never: not measured

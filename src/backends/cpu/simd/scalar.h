@@ -215,7 +215,7 @@ template <bool, int>
 constexpr size_t kLoopVecs = 2;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr TileShape quant_shape(bool, bool, bool) { return {kPrefillPanels, 2}; }
-constexpr TileShape few_rows_shape(bool) { return {}; }
+constexpr TileShape few_rows_shape(bool, bool) { return {}; }
 constexpr bool kPairsTogether = false;
 constexpr bool kJoinsSums = false;
 constexpr size_t unpack_rows(bool) { return 0; }  // never: slower
