@@ -138,7 +138,7 @@ template <class F, size_t N>
     for (size_t n = 0; n < N; ++n) acc[n] = mul_add(to_float(totals[n]), d * set1(acts.scale(n)), acc[n]);
   }
 }
-// The same in integers, where sums of both groups fit 16 bits.
+// A block of a type of kPairs whose sums fit 16 bits: one product of pairs with both scales.
 template <class F, bool kWide>
 constexpr bool kSumsJoin = kJoinsSums && F::kPairs && F::kGroup == 16 && !kWide && 16 * 127 * F::kLargest <= 32767;
 template <class F, size_t P, size_t N>
@@ -154,7 +154,7 @@ template <class F, size_t P, size_t N>
     end_pair<F>(w[p], b, acts, first[p], acc[p]);
   }
 }
-// The same in integers: sums of 16 bits are multiplied by their scales as they are widened.
+// The same by way of sums of 16 bits, which are multiplied by their scales as they are widened.
 template <class F, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair_short(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
   constexpr size_t kSteps = 4, kShort = short_steps(F::kLargest, false), kRun = kShort > kSteps ? kSteps : kShort;
