@@ -140,7 +140,7 @@ template <class F, size_t N>
 }
 // A block of a type of kPairs whose sums fit 16 bits: one product of pairs with both scales.
 template <class F, bool kWide>
-constexpr bool kSumsJoin = kJoinsSums && F::kPairs && F::kGroup == 16 && !kWide && 16 * 127 * F::kLargest <= 32767;
+constexpr bool kSumsJoin = kPairsTogether && F::kPairs && !kWide && 16 * 127 * F::kLargest <= 32767;
 template <class F, size_t P, size_t N>
 [[gnu::always_inline]] inline void quant_pair_joined(const uint8_t* const* w, size_t b, const RowsBlock<F, false>& acts, Vec (&acc)[P][N]) {
   IVec first[P][N], second[P][N];

@@ -306,5 +306,4 @@ constexpr size_t kQuantDecodePanels = kDecodePanels;
 constexpr TileShape quant_shape(bool wide, bool, bool plain) { return {kPrefillPanels, wide || !plain ? size_t{4} : size_t{6}}; }
 constexpr TileShape few_rows_shape(bool, bool) { return {}; }
 constexpr bool kPairsTogether = false;
-constexpr bool kJoinsSums = false;
 constexpr size_t unpack_rows(bool) { return 12; }

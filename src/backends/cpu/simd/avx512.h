@@ -152,9 +152,7 @@ inline void store_i(uint8_t* p, IVec a) { _mm512_storeu_si512(p, a.v); }
 // Pairs of 16 bits in the lane of each output, of bytes of 16 outputs: for `dot_pairs`.
 inline IVec dot_pairs(IVec a, IVec b) { return {_mm512_madd_epi16(a.v, b.v)}; }
 #include "backends/cpu/simd/pair_of.h"
-inline IVec pairs(__m512i first, __m512i second) {
-  return {_mm512_or_si512(_mm512_and_si512(first, _mm512_set1_epi32(0xffff)), _mm512_slli_epi32(second, 16))};
-}
+inline IVec pairs(__m512i first, __m512i second) { return {_mm512_mask_blend_epi16(0xaaaaaaaau, first, _mm512_slli_epi32(second, 16))}; }
 inline IVec twice_i8(const uint8_t* p) { return pairs(bytes_i8(p), bytes_i8(p)); }
 inline IVec twice_low4(const uint8_t* p) {
   const __m512i low = _mm512_and_si512(bytes_u8(p), _mm512_set1_epi32(15));
@@ -170,10 +168,7 @@ inline __m256i bytes32(const uint8_t* p) { return _mm256_loadu_si256(reinterpret
 inline IVec both_i8(const uint8_t* p) { return {both(_mm512_cvtepi8_epi16(bytes32(p)))}; }
 inline IVec both_low4(const uint8_t* p) { return {_mm512_and_si512(both(_mm512_cvtepu8_epi16(bytes32(p))), _mm512_set1_epi16(15))}; }
 inline IVec both_high4(const uint8_t* p) { return {_mm512_srli_epi16(both(_mm512_cvtepu8_epi16(bytes32(p))), 4)}; }
-// Sums that fit 16 bits, as such pairs.
-inline IVec both_sums(IVec first, IVec second) {
-  return {_mm512_mask_blend_epi16(0xaaaaaaaau, first.v, _mm512_slli_epi32(second.v, 16))};
-}
+inline IVec both_sums(IVec first, IVec second) { return pairs(first.v, second.v); }  // which fit 16 bits
 // (byte - offset) * scale + new_offset, which fits a byte; `scale` twice 16 bits in each lane.
 inline WVec fold(WVec w, IVec scale, int32_t offset, int32_t new_offset) {
   const __m512i begin = _mm512_sub_epi16(_mm512_set1_epi16(static_cast<int16_t>(new_offset)),
@@ -198,13 +193,16 @@ constexpr size_t kLoopVecs = 16;  // accumulators that fit the registers
 constexpr size_t kQuantDecodePanels = kDecodePanels;
 // Registers hold the sums of both groups of all panels of most tiles; elsewhere one panel follows the other.
 constexpr bool kPairsTogether = true;
-constexpr bool kJoinsSums = true;  // has `both_sums`
 // Integer and float sums together take 16 to 24 registers where weights are unpacked on the way, else 32.
 constexpr TileShape quant_shape(bool wide, bool pairs, bool plain) {
   if (wide) return {2, 4};
-  return pairs ? TileShape{1, 8} : TileShape{plain ? size_t{4} : size_t{3}, 4};
+  if (pairs) return {1, 8};
+  return plain ? TileShape{4, 4} : TileShape{3, 4};
 }
 // From memory one pass for 8 rows is faster than two for 4 each; of types that need much work the less memory is asked at once.
-constexpr TileShape few_rows_shape(bool wide, bool plain) { return wide ? TileShape{} : TileShape{plain ? size_t{2} : size_t{1}, 8}; }
+constexpr TileShape few_rows_shape(bool wide, bool plain) {
+  if (wide) return {};
+  return plain ? TileShape{2, 8} : TileShape{1, 8};
+}
 // Others are as fast from the packed weights: unpacking hides behind the products.
 constexpr size_t unpack_rows(bool folds) { return folds ? 16 : 0; }

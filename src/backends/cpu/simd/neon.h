@@ -200,5 +200,4 @@ constexpr size_t kQuantDecodePanels = 2;
 constexpr TileShape quant_shape(bool, bool, bool) { return {kPrefillPanels, 2}; }
 constexpr TileShape few_rows_shape(bool, bool) { return {}; }
 constexpr bool kPairsTogether = false;
-constexpr bool kJoinsSums = false;
 constexpr size_t unpack_rows(bool) { return 0; }  // never: not measured
