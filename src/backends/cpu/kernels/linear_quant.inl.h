@@ -281,8 +281,11 @@ inline void quant_rows(const LinearArgs& a) {
   quant_rows_of<F, kWide, kShape>(a, row);
   if constexpr (kShape.rows >= 8) quant_rows_of<F, kWide, TileShape{kTailPanels, 4}>(a, row);
   quant_rows_of<F, kWide, TileShape{kTailPanels, 2}>(a, row);
-  // One row reads panels that are neighbours in memory one after another: one stream.
-  if (kFromMemory && a.panel_stride == a.k / F::kUnit * F::kBytes) quant_rows_of<F, kWide, TileShape{1, 1}>(a, row);
+  // One row reads panels that are neighbours in memory one after another: one stream. But where a panel is so long that it pushes
+  // the row's activations out of the first-level cache, several panels share them.
+  constexpr size_t kLongRow = 8192;
+  const bool neighbours = a.panel_stride == a.k / F::kUnit * F::kBytes;
+  if (kFromMemory && neighbours && a.k < kLongRow) quant_rows_of<F, kWide, TileShape{1, 1}>(a, row);
   else quant_rows_of<F, kWide, TileShape{kQuantDecodePanels, 1}>(a, row);
 }
 
