@@ -266,6 +266,22 @@ TEST_P(LinearBlocks, equal_the_scalar_twin_and_the_double_sum) {
     }
 }
 
+// Several panels share the activations of such rows.
+TEST_P(LinearBlocks, times_a_long_row_equal_the_scalar_twin) {
+  constexpr size_t kOut = 80, kCols = 8192;
+  ThreadPool pool(1);
+  Arena arena;
+  const std::vector<std::byte> bytes = random_matrix(GetParam(), kOut * kCols);
+  const cpu::PackedMatrix weight({GetParam(), kOut, kCols, bytes, "w"}, PackOrder::kPanels, pool, arena);
+  const auto x = random_floats(kCols, 1);
+  for (const bool wide : {false, true}) {
+    const auto want = run_linear(cpu::kScalarTable, weight, x, kCols, 1, wide);
+    for_each_table([&](const KernelTable& table) {
+      EXPECT_TRUE(same_bits(run_linear(table, weight, x, kCols, 1, wide), want)) << table.name << (wide ? ", 16 bits" : ", 8 bits");
+    });
+  }
+}
+
 // Sums are made of integers of 16 or 32 bits, or of floats: the largest must be exact in all.
 TEST(linear, of_extreme_weights_equals_the_scalar_twin) {
   struct Type {
