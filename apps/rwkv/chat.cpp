@@ -34,6 +34,8 @@ std::string rounded(double value, int n_digit) {
   return text;
 }
 
+std::string n_tokens(uint64_t n) { return std::to_string(n) + (n == 1 ? " token" : " tokens"); }
+
 std::string home_expanded(const std::string& path) {
   const char* home = std::getenv("HOME");
   return path.starts_with("~/") && home ? home + path.substr(1) : path;
@@ -294,7 +296,7 @@ void ChatCommand::save(const std::string& path) {
 void ChatCommand::load(const std::string& path) {
   if (path.empty()) throw Failure("/load FILE: no file is named");
   conversation_.load(home_expanded(path));
-  notice("(loaded: " + std::to_string(conversation_.n_token()) + " tokens)");
+  notice("(loaded: " + n_tokens(conversation_.n_token()) + ")");
 }
 
 void ChatCommand::fork(const std::string& name) {
@@ -341,11 +343,11 @@ void ChatCommand::temp(const std::string& value) {
 void ChatCommand::tokens(const std::string& text) {
   constexpr size_t kMaxShown = 200;
   if (text.empty()) {
-    notice(std::to_string(conversation_.n_token()) + " tokens");
+    notice(n_tokens(conversation_.n_token()));
     return;
   }
   const std::vector<int32_t> ids = model_.tokenize(text);
-  std::string list = std::to_string(ids.size()) + (ids.size() == 1 ? " token:" : " tokens:");
+  std::string list = n_tokens(ids.size()) + ":";
   for (size_t i = 0; i < std::min(ids.size(), kMaxShown); ++i)
     list.append(" ").append(std::to_string(ids[i])).append("\"").append(
         model_.token_bytes(ids[i])) += '"';
@@ -356,7 +358,7 @@ void ChatCommand::tokens(const std::string& text) {
 void ChatCommand::stats(const std::string&) {
   const auto speed = [](const std::string& what, uint64_t n, double seconds) {
     const double rate = seconds > 0 ? static_cast<double>(n) / seconds : 0.0;
-    return std::to_string(n) + " tokens " + what + ", " + rounded(rate, 1) + " tok/s";
+    return n_tokens(n) + " " + what + ", " + rounded(rate, 1) + " tok/s";
   };
   const auto line = [&](const std::string& label, const Conversation::Counts& c) {
     notice(label + ": " + speed("read", c.n_read, c.read_s) + "; " +

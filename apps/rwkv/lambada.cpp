@@ -6,55 +6,26 @@
 #include <cstdio>
 #include <fstream>
 
+#include <nlohmann/json.hpp>
+
 #include "evaluate.h"
 #include "shared.h"
 
 namespace command {
 namespace {
 
-// The string value of "text" in one line of JSON.
-std::string text_of(const std::string& line, const std::string& where) {
-  const auto wrong = [&](const char* what) { return Failure(where + ": " + what); };
-  size_t at = line.find("\"text\"");
-  if (at == std::string::npos) throw wrong("expected {\"text\": ...}");
-  at = line.find_first_not_of(" \t:", at + 6);
-  if (at == std::string::npos || line[at] != '"') throw wrong("expected a string after \"text\"");
-  const auto unit = [&](size_t from) {
-    const std::string digits = line.substr(from, 4);
-    if (digits.size() < 4 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
-      throw wrong("expected four hex digits after \\u");
-    return static_cast<uint32_t>(std::stoul(digits, nullptr, 16));
-  };
-  std::string out;
-  for (++at; at < line.size() && line[at] != '"'; ++at) {
-    if (line[at] != '\\') {
-      out += line[at];
-      continue;
-    }
-    if (++at >= line.size()) break;
-    static const std::string kFrom = "nrtbf\"\\/", kTo = "\n\r\t\b\f\"\\/";
-    if (line[at] != 'u') {
-      const size_t which = kFrom.find(line[at]);
-      if (which == std::string::npos) throw wrong("an unknown escape in the string");
-      out += kTo[which];
-      continue;
-    }
-    uint32_t code = unit(at + 1);
-    at += 4;
-    if (code >= 0xd800 && code < 0xdc00 && line.compare(at + 1, 2, "\\u") == 0) {
-      code = 0x10000 + ((code - 0xd800) << 10) + ((unit(at + 3) - 0xdc00) & 0x3ff);
-      at += 6;
-    }
-    const auto add = [&](uint32_t byte) { out += static_cast<char>(byte); };
-    if (code < 0x80) add(code);
-    else if (code < 0x800) add(0xc0 | code >> 6), add(0x80 | (code & 0x3f));
-    else if (code < 0x10000) add(0xe0 | code >> 12), add(0x80 | (code >> 6 & 0x3f)), add(0x80 | (code & 0x3f));
-    else
-      add(0xf0 | code >> 18), add(0x80 | (code >> 12 & 0x3f)), add(0x80 | (code >> 6 & 0x3f)),
-          add(0x80 | (code & 0x3f));
-  }
-  if (at >= line.size()) throw wrong("a string that does not end");
-  return out;
+struct Passage {
+  std::string before, last_word;  // the word with the space before it
+};
+
+// Of a line {"text": "..."}.
+Passage passage_of(const std::string& line, const std::string& where) {
+  const auto json = nlohmann::json::parse(line, nullptr, false);
+  if (!json.is_object() || !json.contains("text") || !json["text"].is_string()) throw Failure(where + ": expected {\"text\": \"...\"}");
+  const auto& text = json["text"].get_ref<const std::string&>();
+  const size_t space = text.find_last_of(' ');
+  if (space == std::string::npos || space + 1 == text.size()) throw Failure(where + ": expected words and a last word");
+  return {text.substr(0, space), text.substr(space)};
 }
 
 }  // namespace
@@ -62,23 +33,24 @@ std::string text_of(const std::string& line, const std::string& where) {
 int lambada(const Options& options, const PerplexityOptions& perplexity) {
   std::ifstream in(perplexity.lambada);
   if (!in) throw Failure(perplexity.lambada + ": cannot be opened");
-  std::vector<std::string> texts;
-  for (std::string line; std::getline(in, line);)
+  std::vector<Passage> passages;
+  size_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
     if (line.find_first_not_of(" \t\r") != std::string::npos)
-      texts.push_back(text_of(line, perplexity.lambada + ", line " + std::to_string(texts.size() + 1)));
-  if (texts.empty()) throw Failure(perplexity.lambada + ": no lines {\"text\": ...}");
-  if (perplexity.n_chunk && texts.size() > perplexity.n_chunk) texts.resize(perplexity.n_chunk);
+      passages.push_back(passage_of(line, perplexity.lambada + ", line " + std::to_string(number)));
+  }
+  if (in.bad()) throw Failure(perplexity.lambada + ": cannot be read");
+  if (passages.empty()) throw Failure(perplexity.lambada + ": no lines {\"text\": ...}");
+  if (perplexity.n_chunk && passages.size() > perplexity.n_chunk) passages.resize(perplexity.n_chunk);
   const rwkv_api::Model model = open_model(options);
   rwkv_api::Session session(model);
   ProgressLine line("lambada");
   uint64_t n = 0, right = 0;
   double sum = 0, sum2 = 0;
-  for (size_t i = 0; i < texts.size() && !interrupted; ++i) {
-    const size_t space = texts[i].find_last_of(' ');
-    if (space == std::string::npos || space + 1 == texts[i].size())
-      throw Failure(perplexity.lambada + ", passage " + std::to_string(i + 1) + ": expected words and a last word");
-    std::vector<int32_t> context = model.tokenize(texts[i].substr(0, space));
-    const std::vector<int32_t> word = model.tokenize(texts[i].substr(space));
+  for (size_t i = 0; i < passages.size() && !interrupted; ++i) {
+    std::vector<int32_t> context = model.tokenize(passages[i].before);
+    const std::vector<int32_t> word = model.tokenize(passages[i].last_word);
     context.insert(context.begin(), 0);
     session.reset();
     std::vector<float> logits = session.feed(context);
@@ -94,7 +66,7 @@ int lambada(const Options& options, const PerplexityOptions& perplexity) {
     right += all;
     sum += nll;
     sum2 += nll * nll;
-    line.update(static_cast<double>(i + 1) / static_cast<double>(texts.size()));
+    line.update(static_cast<double>(i + 1) / static_cast<double>(passages.size()));
   }
   line.clear();
   if (n == 0 && interrupted) throw Interrupted("interrupted before a passage was scored");

@@ -177,6 +177,9 @@ class Perplexity(unittest.TestCase):
         self.fails("-f", text, "--resume", str(junk), about="RWKVEVAL")
         self.fails("-f", text, "--kl-divergence-base", "/dev/null", about="is no file")
         self.fails("--lambada", str(junk), about="line 1")
+        for line in ('{"text": 1}', '{"texts": "a b"}', '["text", "a b"]', '{"text": "word"}', '{"text": "a b "}', '{"text": "a b"'):
+            junk.write_text('{"text": "a b"}\n\n' + line)
+            self.fails("--lambada", str(junk), about="line 3")
         self.run_json("-f", text, "--kl-divergence-base", base)
         self.fails("-f", text, "-c", "20", "--kl-divergence-base", base, "--kl-divergence", about="chunk length")
         data = pathlib.Path(base).read_bytes()
