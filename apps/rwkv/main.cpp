@@ -123,6 +123,7 @@ std::string sentence_of(const CLI::ParseError& error, const std::string& command
     const std::string near = nearest(argument, names);
     return "'" + argument + "' is no command" + (near.empty() ? "" : ": did you mean " + near + "?") + help;
   }
+  if (what == "A subcommand is required" && command == "state") return "expected info, convert, mix or diff after state" + help;
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) && what.find("required") != std::string::npos)
     return what.substr(0, what.find(':')) + " needs a value" + help;
   if (dynamic_cast<const CLI::ConversionError*>(&error) && what.rfind("Could not convert: ", 0) == 0)

@@ -120,6 +120,7 @@ class Command(unittest.TestCase):
         self.fails("run", "-m", MODEL, "--no-such-option", about="--no-such-option")
         self.fails("run", "-m", MODEL, "--cpu", "mmx", "-p", "x", about="mmx")
         self.fails("run", "-m", MODEL, "--state-in", "/no/state", "-p", "x", about="/no/state")
+        self.fails("state", "merge", about="info, convert")
         self.fails("logits", "-m", MODEL, "--tokens", "1,x", "-o", "-", about="1,x")
         self.fails("logits", "-m", MODEL, "--tokens", "1,999", "-o", "-", about="999")
         self.fails("logits", "-m", MODEL, "--tokens", "1", "-o", "/no/such/folder/out", about="/no/such")
